@@ -1,0 +1,222 @@
+# octpipe - build, test, install.
+#
+#   make                       programs into bin/
+#   make test SANITIZE=1       the same tests under AddressSanitizer and UBSan
+#   make DEBUG=1               unoptimized, with symbols, into build-debug/bin
+#   make V=1                   show the commands
+#
+# Everything is found by pattern: filters/NAME.c becomes bin/NAME, all of lib/ and kernels/ becomes
+# one static library, tests/unit/test_NAME.c becomes one test program. A file config.mk, when there
+# is one, sets variables for this machine (CC, CFLAGS, PREFIX, DNNL_LIBS, ...).
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.ONESHELL:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+-include config.mk
+
+# What a variant changes: where things go and how they are optimized.
+ifdef SANITIZE
+BUILD := build-sanitize
+BIN := $(BUILD)/bin
+CFLAGS ?= -O1 -g
+VARIANT := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef DEBUG
+BUILD := build-debug
+BIN := $(BUILD)/bin
+CFLAGS ?= -O0 -g3
+VARIANT :=
+else
+BUILD := build
+BIN := bin
+CFLAGS ?= -O2
+VARIANT :=
+endif
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+DNNL_LIBS ?= -ldnnl
+PREFIX ?= /usr/local
+DESTDIR ?=
+WERROR ?= 1
+JOBS ?= $(shell nproc)
+Q := $(if $(V),,@)
+
+# Asked for when first used, and once, so that a bare machine can parse this file.
+once = $(eval $(1) := $(2))$($(1))
+PACKAGES_C := libtiff-4 libpng libcjson lapacke openblas
+LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(PACKAGES_C)))
+LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(PACKAGES_C)))
+CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
+MACHINE := $(shell uname -m)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wno-format-truncation \
+            $(if $(filter 1,$(WERROR)),-Werror)
+COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
+          $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
+LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
+LIBS = $(LIBRARY_LIBS) $(DNNL_LIBS) -lm
+
+# Vectorized kernels are compiled once for each instruction set and chosen at run time.
+SIMD_SETS := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) portable
+SIMD_COMMON := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd
+SIMD_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+SIMD_avx2 := -mavx2 -mfma -mf16c
+SIMD_portable :=
+
+FILTERS := $(sort $(patsubst filters/%.c,%,$(wildcard filters/*.c)))
+PROGRAMS := $(FILTERS:%=$(BIN)/%)
+SIMD_SOURCES := $(wildcard kernels/cpu/*_simd.c)
+SOURCES := $(filter-out $(SIMD_SOURCES),$(sort \
+           $(wildcard lib/*/*.c lib/*/*/*.c kernels/*.c kernels/cpu/*.c)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
+           $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%_$(set).o))
+LIBRARY := $(BUILD)/liboctpipe.a
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+.PHONY: all
+all: $(PROGRAMS) ## build the programs into bin/ (the default)
+
+# Lists that a target depends on beside its files: rewritten only when they change.
+LIST_flags = $(COMPILE)
+LIST_objects = $(OBJECTS)
+LIST_filters = $(FILTERS)
+$(BUILD)/%.list: FORCE
+	@mkdir -p $(@D)
+	if ! cmp -s $@ - <<< '$(LIST_$*)'; then cat > $@ <<< '$(LIST_$*)'; fi
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags.list
+	@mkdir -p $(@D)
+	echo '  CC      $<'
+	$(if $(V),set -x)
+	$(COMPILE) $(OBJECT_FLAGS) -MMD -MP -c $< -o $@
+
+define simd_rule
+$$(BUILD)/%_simd_$(1).o: %_simd.c $$(BUILD)/flags.list
+	@mkdir -p $$(@D)
+	echo '  CC      $$< ($(1))'
+	$$(if $$(V),set -x)
+	$$(COMPILE) $$(SIMD_COMMON) $$(SIMD_$(1)) -DSIMD=$(1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach set,$(SIMD_SETS),$(eval $(call simd_rule,$(set))))
+
+$(LIBRARY): $(OBJECTS) $(BUILD)/objects.list
+	@echo '  AR      $@'
+	rm -f $@
+	$(AR) rcs $@ $(OBJECTS)
+
+OBJECT_FLAGS :=
+comma := ,
+$(BUILD)/filters/octpipe.o: $(BUILD)/filters.list
+$(BUILD)/filters/octpipe.o: OBJECT_FLAGS = \
+    -DOCTPIPE_FILTERS='$(patsubst %,"%"$(comma),$(filter-out octpipe,$(FILTERS)))'
+
+$(PROGRAMS): $(BIN)/%: $(BUILD)/filters/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	echo '  LD      $@'
+	$(if $(V),set -x)
+	$(LINK) $^ $(LIBS) -o $@
+
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_HELPERS) $(LIBRARY)
+	@mkdir -p $(@D)
+	echo '  LD      $@'
+	$(if $(V),set -x)
+	$(LINK) $^ $(LIBS) $(CMOCKA_LIBS) -o $@
+
+.SECONDARY:
+-include $(OBJECTS:.o=.d) $(TEST_HELPERS:.o=.d) $(FILTERS:%=$(BUILD)/filters/%.d) \
+         $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+
+# The programs that make needs are built in a second make, after `deps` has installed what they
+# need, and on all cores unless -j says otherwise.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+.PHONY: test
+test: deps ## build and run all tests, or those that ONLY names; SANITIZE=1, GOLDEN=dir
+	@+$(SUBMAKE) all unit-tests
+	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' SANITIZE='$(SANITIZE)' \
+	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
+
+.PHONY: unit-tests
+unit-tests: $(TESTS)
+
+.PHONY: demo
+demo: deps ## synthesize a volume with the weights in the repository
+	@+$(SUBMAKE) all
+	$(MAKE) --no-print-directory -f pipelines/demo.mk BIN='$(abspath $(BIN))'
+
+.PHONY: bench
+bench: all ## measure the programs on this machine
+	@PATH='$(abspath $(BIN))':$$PATH pipelines/bench/run
+
+.PHONY: docs
+docs: docs/filters.md pages ## write docs/filters.md, man pages and completions from the option tables
+
+docs/filters.md: $(PROGRAMS)
+	@mkdir -p $(@D)
+	$(BIN)/octpipe list --markdown > $@.part
+	mv $@.part $@
+
+PAGES := $(FILTERS:%=$(BUILD)/man/%.1) $(FILTERS:%=$(BUILD)/completion/%)
+.PHONY: pages
+pages: $(PAGES)
+$(BUILD)/man/%.1: $(BIN)/%
+	@mkdir -p $(@D)
+	$< --man > $@
+$(BUILD)/completion/%: $(BIN)/%
+	@mkdir -p $(@D)
+	$< --completion > $@
+
+.PHONY: install
+install: all pages ## install programs, man pages and completions; PREFIX=/usr/local DESTDIR=
+	@share='$(DESTDIR)$(PREFIX)/share'
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' "$$share/man/man1" \
+	    "$$share/bash-completion/completions"
+	$(INSTALL) $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/man/%.1) "$$share/man/man1"
+	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
+
+# Debian and Ubuntu packages; gcc and pkg-config count as there when the commands are.
+PACKAGES := libc6-dev libdnnl-dev libtiff-dev libpng-dev libcjson-dev libopenblas-dev \
+            liblapacke-dev libcmocka-dev
+COMMANDS := gcc pkg-config bats
+
+.PHONY: deps
+deps: ## install the missing Debian packages, or say how
+	@if ! command -v dpkg-query > /dev/null; then exit 0; fi
+	installed=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(PACKAGES) 2> /dev/null || true)
+	missing=
+	for package in $(PACKAGES); do
+	    grep -q "^$$package install ok installed" <<< "$$installed" || missing+=" $$package"
+	done
+	for command in $(COMMANDS); do
+	    command -v $$command > /dev/null || missing+=" $$command"
+	done
+	if [ -z "$$missing" ]; then exit 0; fi
+	echo "missing packages:$$missing"
+	root=
+	if [ "$$(id -u)" != 0 ]; then root=sudo; fi
+	apt="env DEBIAN_FRONTEND=noninteractive apt-get"
+	if command -v $${root:-env} apt-get > /dev/null && $$root $$apt update &&
+	   $$root $$apt install -y --no-install-recommends $$missing; then exit 0; fi
+	echo "could not install them; the command, for root:" >&2
+	echo "    apt-get update && apt-get install$$missing" >&2
+	exit 1
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build build-sanitize build-debug bin
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
