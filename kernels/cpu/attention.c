@@ -1,0 +1,241 @@
+/* OP_ATTENTION by blocks of queries and keys with a running softmax, so that T×T scores never
+ * exist. A unit is one head of one set (a sample, or a slice of it). The keys and values of as
+ * many units as keep all threads busy are packed into the workspace; then each block of queries of
+ * each unit goes through the blocks of keys in their order. */
+#include "kernels/cpu/convert.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    QUERY_BLOCK = 64,
+    KEY_BLOCK = 256,     /* at most */
+    TILE_ROWS = 8,       /* the product takes multiples of this many rows … */
+    TILE_COLUMNS = 16,   /* … and of this many columns */
+    BLOCKS_A_THREAD = 4, /* query blocks between two packings */
+};
+
+struct attention_state {
+    struct attention attributes;
+    enum dtype in_dtype, out_dtype;
+    int64_t tokens, width, padded_width;
+    int64_t units, units_packed;      /* in all; at a time */
+    int64_t query_blocks, key_blocks; /* of a unit */
+    int64_t key_block;                /* keys in a block */
+    int64_t key_floats, value_floats; /* of a unit */
+    size_t values, slabs;             /* in the workspace, after the keys */
+    size_t sums, scores, rows;        /* in a thread's slab, after the queries */
+    size_t slab_bytes;
+    int threads;
+};
+
+/* One run: the state with its memory. */
+struct job {
+    const struct attention_state *state;
+    const void *input;
+    void *output;
+    float *keys, *values; /* of each packed unit */
+    char *slabs;
+};
+
+/* A thread's memory. */
+struct slab {
+    float *queries; /* (QUERY_BLOCK, width), scaled */
+    float *sums;    /* (QUERY_BLOCK, padded_width): Σ exp(score − maximum)·value */
+    float *scores;  /* (QUERY_BLOCK, key_block) */
+    float *maximum, *sum, *factor; /* (QUERY_BLOCK), see simd.h */
+};
+
+/* The three vectors of a token. */
+enum part { QUERY, KEY, VALUE, PARTS };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t whole(int64_t count, int64_t block)
+{
+    return (count + block - 1) / block * block;
+}
+
+static const char *create(const struct operation *o, void **state, struct needs *needs,
+                          int *in_place)
+{
+    struct shape in = o->input[0].shape;
+    const struct attention *a = &o->attention;
+    if (o->inputs != 1 || !cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output))
+        return "input and output must be channels-last f32 or bf16";
+    if (a->heads < 1 || o->output.shape.c % a->heads || in.c != 3 * o->output.shape.c ||
+        !cpu_same_map(&o->input[0], &o->output))
+        return "channels must be 3·heads·width in, heads·width out";
+    int64_t sets = a->per_slice ? in.n * in.d : in.n;
+    struct attention_state s = {
+        .attributes = *a,
+        .in_dtype = o->input[0].dtype,
+        .out_dtype = o->output.dtype,
+        .tokens = in.n * in.d / sets * in.h * in.w,
+        .width = o->output.shape.c / a->heads,
+        .units = sets * a->heads,
+        .threads = omp_get_max_threads(),
+    };
+    s.padded_width = whole(s.width, TILE_COLUMNS);
+    s.query_blocks = (s.tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
+    s.key_blocks = (s.tokens + KEY_BLOCK - 1) / KEY_BLOCK;
+    s.key_block = whole((s.tokens + s.key_blocks - 1) / s.key_blocks, TILE_COLUMNS);
+    s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.query_blocks);
+    s.key_floats = whole(s.tokens, TILE_COLUMNS) * s.width;
+    s.value_floats = s.tokens * s.padded_width;
+
+    cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.width, sizeof(float));
+    s.sums = cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.padded_width, sizeof(float));
+    s.scores = cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.key_block, sizeof(float));
+    s.rows = cpu_reserve(&s.slab_bytes, 3 * QUERY_BLOCK, sizeof(float));
+    *needs = (struct needs){0};
+    *in_place = -1;
+    cpu_reserve(&needs->workspace, s.units_packed, s.key_floats * (int64_t)sizeof(float));
+    s.values =
+        cpu_reserve(&needs->workspace, s.units_packed, s.value_floats * (int64_t)sizeof(float));
+    s.slabs = cpu_reserve(&needs->workspace, s.threads, (int64_t)s.slab_bytes);
+    if (needs->workspace == SIZE_MAX)
+        return "the map is too large";
+    *state = cpu_keep(&s, sizeof s);
+    return *state ? NULL : "out of memory";
+}
+
+static struct slab own_slab(const struct job *job)
+{
+    const struct attention_state *s = job->state;
+    char *memory = job->slabs + (size_t)omp_get_thread_num() * s->slab_bytes;
+    float *rows = (float *)(memory + s->rows);
+    return (struct slab){
+        .queries = (float *)memory,
+        .sums = (float *)(memory + s->sums),
+        .scores = (float *)(memory + s->scores),
+        .maximum = rows,
+        .sum = rows + QUERY_BLOCK,
+        .factor = rows + 2 * QUERY_BLOCK,
+    };
+}
+
+/* The queries, keys or values of a unit from a token on. */
+static struct rows part_rows(const struct job *job, int64_t unit, int64_t token, enum part part)
+{
+    const struct attention_state *s = job->state;
+    int64_t heads = s->attributes.heads, set = unit / heads, head = unit % heads;
+    int64_t first = (((set * s->tokens + token) * heads + head) * PARTS + part) * s->width;
+    return (struct rows){
+        .data = (char *)job->input + first * dtype_size(s->in_dtype),
+        .dtype = s->in_dtype,
+        .stride = PARTS * heads * s->width,
+    };
+}
+
+static void pack_block(const struct job *job, int64_t packed, int64_t unit, int64_t key)
+{
+    const struct attention_state *s = job->state;
+    const struct attention_simd *attention = simd()->attention;
+    int64_t keys = least(s->key_block, s->tokens - key);
+    attention->pack_transposed(part_rows(job, unit, key, KEY), keys, s->width,
+                               job->keys + packed * s->key_floats + key * s->width);
+    attention->pack(part_rows(job, unit, key, VALUE), keys, s->width,
+                    job->values + packed * s->value_floats + key * s->padded_width);
+}
+
+/* The queries of a block, scaled; `rows` of them, zero beyond `count`. */
+static void load_queries(const struct job *job, int64_t unit, int64_t first, int64_t count,
+                         int64_t rows, const struct slab *slab)
+{
+    const struct attention_state *s = job->state;
+    for (int64_t i = 0; i < rows; i++) {
+        float *query = slab->queries + i * s->width;
+        if (i < count)
+            simd()->attention->scale(part_rows(job, unit, first + i, QUERY), s->width,
+                                     s->attributes.scale, query);
+        else
+            memset(query, 0, (size_t)s->width * sizeof *query);
+        slab->maximum[i] = -INFINITY;
+        slab->sum[i] = 0.0f;
+    }
+}
+
+/* Divide the sums of a block's queries by their sums of weights and write them out. */
+static void write_queries(const struct job *job, int64_t unit, int64_t first, int64_t count,
+                          const struct slab *slab)
+{
+    const struct attention_state *s = job->state;
+    int64_t heads = s->attributes.heads, set = unit / heads, head = unit % heads;
+    for (int64_t i = 0; i < count; i++) {
+        float *values = slab->sums + i * s->padded_width;
+        int64_t to = ((set * s->tokens + first + i) * heads + head) * s->width;
+        struct rows from = {values, DTYPE_F32, s->padded_width};
+        float *out = s->out_dtype == DTYPE_F32 ? (float *)job->output + to : values;
+        simd()->attention->scale(from, s->width, 1.0f / slab->sum[i], out);
+        if (s->out_dtype == DTYPE_BF16)
+            f32_to_bf16(values, (uint16_t *)job->output + to, s->width);
+    }
+}
+
+/* Scores of a block of keys to weights, their sums, and the factors of what came before. */
+static void weigh(const struct slab *slab, int64_t rows, int64_t keys, int64_t stride)
+{
+    int64_t padded = whole(keys, TILE_COLUMNS);
+    for (int64_t i = 0; i < rows; i++) {
+        float *scores = slab->scores + i * stride;
+        for (int64_t key = keys; key < padded; key++)
+            scores[key] = -INFINITY;
+        slab->factor[i] =
+            simd()->attention->softmax(scores, padded, &slab->maximum[i], &slab->sum[i]);
+    }
+}
+
+static void attend(const struct job *job, int64_t packed, int64_t unit, int64_t first)
+{
+    const struct attention_state *s = job->state;
+    const struct attention_simd *attention = simd()->attention;
+    const struct slab slab = own_slab(job);
+    int64_t count = least(QUERY_BLOCK, s->tokens - first), rows = whole(count, TILE_ROWS);
+    load_queries(job, unit, first, count, rows, &slab);
+    for (int64_t key = 0; key < s->tokens; key += s->key_block) {
+        int64_t keys = least(s->key_block, s->tokens - key);
+        const float *packed_keys = job->keys + packed * s->key_floats + key * s->width;
+        const float *packed_values = job->values + packed * s->value_floats + key * s->padded_width;
+        attention->multiply(rows, s->width, whole(keys, TILE_COLUMNS), slab.queries, s->width,
+                            packed_keys, slab.scores, s->key_block, NULL);
+        weigh(&slab, rows, keys, s->key_block);
+        attention->multiply(rows, keys, s->padded_width, slab.scores, s->key_block, packed_values,
+                            slab.sums, s->padded_width, key ? slab.factor : NULL);
+    }
+    write_queries(job, unit, first, count, &slab);
+}
+
+static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
+{
+    const struct attention_state *s = state;
+    char *memory = workspace;
+    const struct job job = {
+        .state = s,
+        .input = inputs[0],
+        .output = output,
+        .keys = workspace,
+        .values = (float *)(memory + s->values),
+        .slabs = memory + s->slabs,
+    };
+    int64_t key_blocks = s->key_blocks, query_blocks = s->query_blocks;
+#pragma omp parallel num_threads(cpu_team(s->threads, s->units * s->tokens * s->tokens * s->width))
+    for (int64_t unit = 0; unit < s->units; unit += s->units_packed) {
+        int64_t count = least(s->units_packed, s->units - unit);
+#pragma omp for
+        for (int64_t i = 0; i < count * key_blocks; i++)
+            pack_block(&job, i / key_blocks, unit + i / key_blocks, i % key_blocks * s->key_block);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < count * query_blocks; i++)
+            attend(&job, i / query_blocks, unit + i / query_blocks, i % query_blocks * QUERY_BLOCK);
+    }
+    return NULL;
+}
+
+const struct kernel cpu_attention = {create, cpu_prepare_nothing, run, free};

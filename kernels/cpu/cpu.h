@@ -1,0 +1,47 @@
+/* The CPU kernels, and what they share: checks of tensors, blocks of memory, thread teams. */
+#ifndef OCTPIPE_KERNELS_CPU_CPU_H
+#define OCTPIPE_KERNELS_CPU_CPU_H
+
+#include "kernels/operation.h"
+
+#include <omp.h>
+
+extern const struct kernel cpu_to_channels_last;
+extern const struct kernel cpu_to_slice_major;
+extern const struct kernel cpu_cast;
+extern const struct kernel cpu_convolution;
+extern const struct kernel cpu_group_norm;
+extern const struct kernel cpu_resample;
+extern const struct kernel cpu_attention;
+extern const struct kernel cpu_linear;
+extern const struct kernel cpu_timestep_embedding;
+extern const struct kernel cpu_quantize;
+
+/* True for a channels-last f32 or bf16 tensor without empty axes. */
+bool cpu_is_activation(const struct tensor *tensor);
+
+/* True for a channels-last f32 tensor without empty axes. */
+bool cpu_is_f32(const struct tensor *tensor);
+
+/* True where n, d, h and w agree. */
+bool cpu_same_map(const struct tensor *a, const struct tensor *b);
+
+/* True for a weight of shape (count). */
+bool cpu_is_vector(const struct weight *weight, int64_t count);
+
+/* Append count elements of size bytes to a block of *total bytes; returns their offset, a multiple
+ * of 64. *total becomes SIZE_MAX when the sum does not fit, and stays so. */
+size_t cpu_reserve(size_t *total, int64_t count, int64_t size);
+
+/* Copy a state to the heap, for create; NULL when memory is out. */
+void *cpu_keep(const void *state, size_t bytes);
+
+/* Threads for a loop of about `work` simple operations: one for a small loop, since waking the
+ * others takes longer, else the most that run may use, at most `planned`. */
+int cpu_team(int planned, int64_t work);
+
+/* For kernels without weights: does nothing. */
+const char *cpu_prepare_nothing(void *state, const struct operation *operation, void *prepared,
+                                void *scratch);
+
+#endif

@@ -1,0 +1,106 @@
+/* OP_LINEAR: rows of f32 times a matrix that prepare turns into f32. Rows are padded with zeros to
+ * whole vectors; a row of the matrix meets all samples while it is in the cache. */
+#include "kernels/cpu/convert.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/simd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PADDING = 16 /* floats; dot() takes multiples */ };
+
+struct linear_state {
+    int64_t n, in, padded, out;
+    bool silu, bias;
+    size_t bias_offset; /* in the prepared block, after the matrix (out, padded) */
+    const float *prepared;
+    int threads;
+};
+
+static const char *check(const struct operation *o)
+{
+    const struct shape *in = &o->input[0].shape, *out = &o->output.shape;
+    const struct weight *w = &o->weight[0];
+    if (o->inputs != 1 || !cpu_is_f32(&o->input[0]) || !cpu_is_f32(&o->output))
+        return "input and output must be channels-last f32";
+    if (!cpu_same_map(&o->input[0], &o->output))
+        return "input and output differ in n, d, h or w";
+    if (o->weights < 1 || w->rank < 2 || w->shape[0] != out->c || w->shape[1] != in->c)
+        return "the matrix is not (out, in)";
+    for (int i = 2; i < w->rank; i++)
+        if (w->shape[i] != 1)
+            return "the matrix is not (out, in)";
+    if (o->weights > 1 && o->weight[1].rank && !cpu_is_vector(&o->weight[1], out->c))
+        return "the bias is not (out)";
+    return NULL;
+}
+
+static const char *create(const struct operation *o, void **state, struct needs *needs,
+                          int *in_place)
+{
+    const char *why = check(o);
+    if (why)
+        return why;
+    struct shape in = o->input[0].shape;
+    struct linear_state s = {
+        .n = in.n * in.d * in.h * in.w,
+        .in = in.c,
+        .padded = (in.c + PADDING - 1) / PADDING * PADDING,
+        .out = o->output.shape.c,
+        .silu = o->linear.silu_input,
+        .bias = o->weights > 1 && o->weight[1].rank,
+        .threads = omp_get_max_threads(),
+    };
+    int64_t row_bytes = s.padded * (int64_t)sizeof(float);
+    *needs = (struct needs){0};
+    *in_place = -1;
+    cpu_reserve(&needs->prepared, s.out, row_bytes);
+    s.bias_offset = cpu_reserve(&needs->prepared, s.out, sizeof(float));
+    cpu_reserve(&needs->workspace, s.n, row_bytes);
+    if (needs->prepared == SIZE_MAX || needs->workspace == SIZE_MAX)
+        return "the matrix is too large";
+    *state = cpu_keep(&s, sizeof s);
+    return *state ? NULL : "out of memory";
+}
+
+static const char *prepare(void *state, const struct operation *o, void *prepared, void *scratch)
+{
+    (void)scratch;
+    struct linear_state *s = state;
+    float *row = prepared, *bias = row + s->bias_offset / sizeof(float);
+    s->prepared = prepared;
+    for (int64_t i = 0; i < s->out; i++, row += s->padded) {
+        weight_to_f32(&o->weight[0], i * s->in, s->in, row);
+        memset(row + s->in, 0, (size_t)(s->padded - s->in) * sizeof *row);
+    }
+    if (s->bias)
+        weight_to_f32(&o->weight[1], 0, s->out, bias);
+    else
+        memset(bias, 0, (size_t)s->out * sizeof *bias);
+    return NULL;
+}
+
+static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
+{
+    const struct linear_state *s = state;
+    const struct linear_simd *linear = simd()->linear;
+    const float *bias = s->prepared + s->bias_offset / sizeof(float);
+    float *rows = workspace, *to = output;
+    for (int64_t n = 0; n < s->n; n++) {
+        const float *from = (const float *)inputs[0] + n * s->in;
+        float *row = rows + n * s->padded;
+        if (s->silu)
+            linear->silu(from, row, s->in);
+        else
+            memcpy(row, from, (size_t)s->in * sizeof *row);
+        memset(row + s->in, 0, (size_t)(s->padded - s->in) * sizeof *row);
+    }
+#pragma omp parallel for num_threads(cpu_team(s->threads, s->out * s->padded * s->n))
+    for (int64_t i = 0; i < s->out; i++)
+        for (int64_t n = 0; n < s->n; n++)
+            to[n * s->out + i] =
+                linear->dot(s->prepared + i * s->padded, rows + n * s->padded, s->padded) + bias[i];
+    return NULL;
+}
+
+const struct kernel cpu_linear = {create, prepare, run, free};

@@ -1,0 +1,103 @@
+/* Loops that are compiled once for each instruction set and chosen at run time.
+ *
+ * Every file kernels/cpu/NAME_simd.c is compiled with -DSIMD=avx512, avx2 and portable (only the
+ * last where SIMD_ONLY_PORTABLE is defined) and exports one table, NAME_simd_avx512 and so on.
+ * Adding one: declare its struct here, add it to struct simd and SIMD_TABLES, and to simd.c. */
+#ifndef OCTPIPE_KERNELS_CPU_SIMD_H
+#define OCTPIPE_KERNELS_CPU_SIMD_H
+
+#include "kernels/tensor.h"
+
+#include <stdbool.h>
+
+/* Rows of f32 and bf16 (to bf16: to nearest, ties to even; NaN stays NaN). */
+struct convert_simd {
+    void (*f32_to_bf16)(const float *from, uint16_t *to, int64_t count);
+    void (*bf16_to_f32)(const uint16_t *from, float *to, int64_t count);
+};
+
+/* A matrix of f32 or bf16 rows of c channels, each row `stride` elements after the last. */
+struct rows {
+    void *data;
+    enum dtype dtype;
+    int64_t stride;
+};
+
+struct group_norm_simd {
+    /* Of `count` rows and each channel j: shift[j] = x of the first row, sum[j] = Σ(x − shift[j]),
+     * square[j] = Σ(x − shift[j])². */
+    void (*sums)(struct rows x, int64_t count, int64_t c, float *shift, float *sum, float *square);
+    /* y = a[j]·x + b[j], then SiLU where asked; y may be x. */
+    void (*apply)(struct rows x, struct rows y, int64_t count, int64_t c, const float *a,
+                  const float *b, bool silu);
+};
+
+struct resample_simd {
+    /* The mean of 2 neighbours along w, summed over the rows of a mean: to = (first ? 0 : to) +
+     * even + odd positions of `from`; `count` positions of c channels in `to`, twice as many in
+     * `from`. */
+    void (*add_pairs)(const float *from, float *to, int64_t count, int64_t c, bool first);
+    void (*scale)(float *values, int64_t count, float factor);
+};
+
+struct attention_simd {
+    /* c (rows, columns; ldc) = a (rows, depth; lda) · b, plus scale[row] · c unless scale is NULL.
+     * rows is a multiple of 8; b is packed, its columns padded with zeros to a multiple of 16. */
+    void (*multiply)(int64_t rows, int64_t depth, int64_t columns, const float *a, int64_t lda,
+                     const float *b, float *c, int64_t ldc, const float *scale);
+    /* One more block of scores (count, a multiple of 16; −∞ where there is no key) of one query:
+     * scores become exp(score − maximum), maximum and sum go on, and the result is the factor that
+     * what was accumulated before takes. The first block starts with maximum = −∞, sum = 0. */
+    float (*softmax)(float *scores, int64_t count, float *maximum, float *sum);
+    /* Pack b (depth, columns), or its transpose (columns, depth). */
+    void (*pack)(struct rows from, int64_t depth, int64_t columns, float *b);
+    void (*pack_transposed)(struct rows from, int64_t columns, int64_t depth, float *b);
+    /* to = factor · the first `count` elements of `from`. */
+    void (*scale)(struct rows from, int64_t count, float factor, float *to);
+};
+
+struct linear_simd {
+    /* Σ a·b over count elements, a multiple of 16. */
+    float (*dot)(const float *a, const float *b, int64_t count);
+    void (*silu)(const float *from, float *to, int64_t count);
+};
+
+struct quantize_simd {
+    /* The index of the code nearest to `value` (c); codes are transposed, (c, count), and count is
+     * a multiple of QUANTIZE_BLOCK. */
+    int32_t (*nearest)(const float *codes, int64_t count, int64_t c, const float *value);
+};
+enum { QUANTIZE_BLOCK = 32 };
+
+struct simd {
+    const char *name; /* "avx512", "avx2", "portable" */
+    const struct convert_simd *convert;
+    const struct group_norm_simd *group_norm;
+    const struct resample_simd *resample;
+    const struct attention_simd *attention;
+    const struct linear_simd *linear;
+    const struct quantize_simd *quantize;
+};
+
+#define SIMD_TABLES(set)                                                                           \
+    extern const struct convert_simd convert_simd_##set;                                           \
+    extern const struct group_norm_simd group_norm_simd_##set;                                     \
+    extern const struct resample_simd resample_simd_##set;                                         \
+    extern const struct attention_simd attention_simd_##set;                                       \
+    extern const struct linear_simd linear_simd_##set;                                             \
+    extern const struct quantize_simd quantize_simd_##set;
+
+SIMD_TABLES(portable)
+#ifndef SIMD_ONLY_PORTABLE
+SIMD_TABLES(avx2)
+SIMD_TABLES(avx512)
+#endif
+
+/* The table in use: the widest set of this processor, or a narrower one that the environment
+ * variable OCTPIPE_SIMD names. */
+const struct simd *simd(void);
+
+/* Use the named set from now on, for tests: 0, or −1 where the processor lacks it. */
+int simd_select(const char *name);
+
+#endif

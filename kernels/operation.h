@@ -1,0 +1,164 @@
+/* The operations of octpipe's networks and what a backend must provide for each.
+ *
+ * An operation is plain data: kind, attributes, the tensors it reads and writes, the weights it
+ * needs. A backend has one `struct kernel` per kind. The engine calls, in this order:
+ *   create   choose the algorithm; say how many bytes of prepared weights, scratch, workspace
+ *   prepare  pack the weights into memory the engine gives (once)
+ *   run      compute (many times)
+ *   destroy
+ * Functions return NULL on success or a static string that says what went wrong.
+ *
+ * Determinism: algorithm, blocking and order of summation depend only on the operation with
+ * n = 1 (and d = 1 where the operation treats slices one by one), the precision and the
+ * instruction set, never on the batch, the number of threads, or timing.
+ */
+#ifndef OCTPIPE_KERNELS_OPERATION_H
+#define OCTPIPE_KERNELS_OPERATION_H
+
+#include "kernels/tensor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    OPERATION_INPUTS = 3,  /* at most */
+    OPERATION_WEIGHTS = 6, /* at most */
+    WEIGHT_RANK = 5,
+};
+
+/* A weight tensor as its file holds it: (out, in, [kd,] kh, kw) for a convolution,
+ * (in, out, kd, kh, kw) transposed, (out, in[, 1]) linear, (c) norms, biases and mix factors,
+ * (codes, c) a codebook. dtype is F32, F16 or BF16; data stays owned by the weight file. */
+struct weight {
+    const void *data;
+    enum dtype dtype;
+    int rank;
+    int64_t shape[WEIGHT_RANK];
+    bool mapped; /* pages of a file: the engine may drop them once they are packed */
+};
+
+enum operation_kind {
+    OP_TO_CHANNELS_LAST,
+    OP_TO_SLICE_MAJOR,
+    OP_CAST,
+    OP_CONVOLUTION,
+    OP_GROUP_NORM,
+    OP_RESAMPLE,
+    OP_ATTENTION,
+    OP_LINEAR,
+    OP_TIMESTEP_EMBEDDING,
+    OP_QUANTIZE,
+    OPERATION_KINDS,
+};
+
+enum axis { AXIS_D, AXIS_H, AXIS_W, AXES };
+
+enum padding { PADDING_ZERO, PADDING_REPLICATE };
+
+/* OP_CONVOLUTION: cross-correlation of input 0, a 2-D one where kernel and stride along d are 1.
+ * weight 0, 1: kernel and bias (bias.rank == 0: none). With parts > 1 weights 2k and 2k+1 are the
+ * kernel and bias of part k, and the outputs are stacked along c. Input channels first_channel,
+ * first_channel+1, … of the kernel are used (a slice of a 1×1 skip over a concatenation).
+ * With `residual`, input 1 has the output's shape and is added. With `mix`, weight 2 is a scalar m,
+ * a = sigmoid(m): output = a·conv + (1−a)·residual (MODEL.md, multi-slice decoder).
+ * transposed: the input is padded first, then output extent = (padded − 1)·stride − 2·crop +
+ * kernel, where crop is what frameworks call the padding of a transposed convolution; crop ≥ kernel
+ * − stride, so that every output position sees only the padded input. */
+struct convolution {
+    int kernel[AXES], stride[AXES], pad_front[AXES], pad_back[AXES], crop[AXES];
+    enum padding padding;
+    bool transposed, residual, mix;
+    int parts;
+    int64_t first_channel;
+};
+
+/* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
+enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
+
+/* OP_GROUP_NORM over the channel concatenation of `sources` (1 or 2) inputs:
+ *   y = (x − mean)/√(variance + epsilon)·weight0 + weight1, then ·(1 + scale) + shift where input
+ *   [sources] is given (scale_shift: (n or 1, 1, 1, 1, 2c), scale first), then SiLU, then
+ *   resampling. per_slice: statistics of each slice by itself; else over all d slices. */
+struct group_norm {
+    int groups, sources;
+    float epsilon;
+    bool scale_shift, silu, per_slice;
+    enum resampling resampling;
+    bool resample_depth;
+};
+
+/* OP_RESAMPLE of input 0. */
+struct resample {
+    enum resampling resampling;
+    bool resample_depth;
+};
+
+/* OP_ATTENTION: input 0 holds, head by head, q, k and v (c = 3·heads·width); output c =
+ * heads·width. softmax(scale·q·kᵀ)·v over the tokens of a sample (of a slice with per_slice). */
+struct attention {
+    int heads;
+    float scale;
+    bool per_slice;
+};
+
+/* OP_LINEAR: y = weight0·f(x) + weight1 over c, f = SiLU where asked; always f32. */
+struct linear {
+    bool silu_input;
+};
+
+/* OP_TIMESTEP_EMBEDDING: input 0 (n,1,1,1,1) f32 timesteps → [cos(t·f), sin(t·f)],
+ * f_i = 10000^(−i/half), half = c/2; f32. No attributes.
+ * OP_TO_CHANNELS_LAST: channels of the inputs one after another, to channels-last and the output's
+ * dtype. OP_TO_SLICE_MAJOR: the way back, to f32. No attributes.
+ * OP_CAST: between f32 and bf16, to nearest, ties to even. No attributes.
+ * OP_QUANTIZE: weight 0 is the codebook (codes, c); each pixel becomes its nearest code, searched
+ * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32. */
+
+struct operation {
+    enum operation_kind kind;
+    int inputs, weights;
+    struct tensor input[OPERATION_INPUTS];
+    struct tensor output;
+    struct weight weight[OPERATION_WEIGHTS];
+    union {
+        struct convolution convolution;
+        struct group_norm group_norm;
+        struct resample resample;
+        struct attention attention;
+        struct linear linear;
+    };
+};
+
+/* Bytes an operation needs besides its inputs and its output; each block is 64-byte aligned. */
+struct needs {
+    size_t prepared;  /* packed weights, kept for the life of the plan */
+    size_t scratch;   /* only during prepare */
+    size_t workspace; /* only during run */
+};
+
+struct kernel {
+    /* in_place says that run accepts output == inputs[i] for the input named here (−1: none). */
+    const char *(*create)(const struct operation *, void **state, struct needs *, int *in_place);
+    const char *(*prepare)(void *state, const struct operation *, void *prepared, void *scratch);
+    const char *(*run)(void *state, const void *const *inputs, void *output, void *workspace);
+    void (*destroy)(void *state);
+};
+
+/* A backend: a name, one kernel per kind, and memory that its kernels can reach. */
+struct backend {
+    const char *name; /* "cpu", "cuda" */
+    const struct kernel *kernel[OPERATION_KINDS];
+    void *(*allocate)(size_t bytes); /* 64-byte aligned, untouched pages; NULL when there is none */
+    void (*release)(void *memory, size_t bytes);
+};
+
+/* The CPU backend; always there. */
+const struct backend *backend_cpu(void);
+
+/* True where the processor multiplies bf16 itself (AVX-512 BF16 or AMX). */
+bool cpu_has_bf16(void);
+
+/* "avx512", "avx2" or "portable": the instruction set that octpipe's own kernels use here. */
+const char *cpu_instruction_set(void);
+
+#endif
