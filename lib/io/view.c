@@ -1,0 +1,210 @@
+#include "lib/io/view.h"
+
+#include "lib/io/view_layout.h"
+#include "lib/io/view_window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const view_modes[VIEW_MODES + 1] = {"auto",    "montage",  "cuts",
+                                                "en-face", "channels", NULL};
+
+enum {
+    GAP = 4, /* pixels between tiles */
+    GAP_GRAY = 96,
+    PICTURE_AT_MOST = 32767, /* pixels of a side */
+    MONTAGE_COUNT = 16,
+    CHANNEL_COUNT = 4,
+};
+
+struct view {
+    struct extent extent;
+    int64_t next;
+    struct view_layout layout;
+    enum window_choice window_choice;
+    struct window window;
+    bool nearest;
+};
+
+void picture_free(struct picture *picture)
+{
+    free(picture->gray);
+    picture->gray = NULL;
+}
+
+static bool is_kind(const struct array *array, const char *kind)
+{
+    return strcmp(array->kind, kind) == 0;
+}
+
+static int choose_mode(const struct array *array, enum view_mode *mode, struct error *error)
+{
+    char text[256];
+    array_describe(array, text, sizeof text);
+    bool surfaces = is_kind(array, "surfaces");
+    if (array->rank < 2 || array->rank > 4)
+        return error_set(error, "%s cannot be shown: (D,W), (D,H,W) or (D,C,H,W) is expected",
+                         text);
+    enum view_mode natural = array->rank == 2   ? VIEW_EN_FACE
+                             : array->rank == 4 ? VIEW_CHANNELS
+                             : surfaces         ? VIEW_MONTAGE
+                                                : VIEW_CUTS;
+    bool any = array->rank == 3 && !surfaces && *mode != VIEW_CHANNELS;
+    if (*mode == VIEW_AUTO)
+        *mode = natural;
+    else if (*mode != natural && !any)
+        return error_set(error, "%s %s is shown in mode %s, not %s",
+                         array->kind[0] ? array->kind : "array", text, view_modes[natural],
+                         view_modes[*mode]);
+    return 0;
+}
+
+static void choose_window(struct view *view, const struct array *array, enum view_mode mode,
+                          const struct view_settings *settings)
+{
+    bool volume = array->rank == 3 && !is_kind(array, "surfaces") && mode != VIEW_EN_FACE;
+    bool bytes = array->dtype == DTYPE_U8;
+    if (settings->window) {
+        view->window = (struct window){settings->low, settings->high};
+    } else if (is_kind(array, "labels")) {
+        view->window_choice = WINDOW_HIGHEST;
+    } else if (volume || (array->rank == 2 && bytes)) {
+        view->window = bytes ? (struct window){0, 255} : (struct window){-1, 1};
+    } else {
+        view->window_choice = WINDOW_PERCENTILE;
+    }
+    view->nearest = is_kind(array, "labels");
+}
+
+static int choose_layout(struct view *view, const struct array *array, enum view_mode mode,
+                         const struct view_settings *settings, struct error *error)
+{
+    const double *spacing = array->spacing, square[3] = {1, 1, 1};
+    const double *side = spacing[0] > 0 && spacing[1] > 0 && spacing[2] > 0 ? spacing : square;
+    int64_t count = settings->count > 0     ? settings->count
+                    : mode == VIEW_CHANNELS ? CHANNEL_COUNT
+                                            : MONTAGE_COUNT;
+    if (mode == VIEW_CUTS)
+        return layout_cuts(&view->layout, &view->extent, side, settings->at, error);
+    if (mode == VIEW_EN_FACE)
+        return layout_en_face(&view->layout, &view->extent, side, error);
+    if (is_kind(array, "surfaces"))
+        return layout_surfaces(&view->layout, &view->extent, side, error);
+    return layout_slices(&view->layout, &view->extent, side, count, error);
+}
+
+static void view_free(struct view *view)
+{
+    layout_free(&view->layout);
+    free(view);
+}
+
+int view_begin(struct view **result, const struct array *array,
+               const struct view_settings *settings, struct error *error)
+{
+    enum view_mode mode = settings->mode;
+    if (choose_mode(array, &mode, error) < 0)
+        return -1;
+    struct view *view = calloc(1, sizeof *view);
+    if (!view)
+        return error_set(error, "out of memory");
+    const int64_t *shape = array->shape;
+    view->extent = array->rank == 2   ? (struct extent){shape[0], 1, 1, shape[1]}
+                   : array->rank == 3 ? (struct extent){shape[0], 1, shape[1], shape[2]}
+                                      : (struct extent){shape[0], shape[1], shape[2], shape[3]};
+    choose_window(view, array, mode, settings);
+    if (choose_layout(view, array, mode, settings, error) < 0) {
+        view_free(view);
+        return -1;
+    }
+    *result = view;
+    return 0;
+}
+
+void view_add(struct view *view, const float *slice)
+{
+    for (int i = 0; i < view->layout.tiles; i++)
+        tile_gather(&view->layout.tile[i], &view->extent, slice, view->next);
+    view->next++;
+}
+
+/* Where the grid's rows and columns start, and last the size of the picture. */
+struct grid {
+    int rows, columns;
+    int64_t *top, *left; /* rows + 1, columns + 1 */
+};
+
+/* Pixels before line `index` of the grid, from the largest extent of each line. */
+static void add_up(int64_t *line, int count)
+{
+    int64_t position = 0;
+    for (int i = 0; i <= count; i++) {
+        int64_t extent = line[i];
+        line[i] = position;
+        position += extent + (i + 1 < count ? GAP : 0);
+    }
+}
+
+static int make_grid(struct grid *grid, const struct view_layout *layout, struct error *error)
+{
+    for (int i = 0; i < layout->tiles; i++) {
+        const struct tile *tile = &layout->tile[i];
+        grid->rows = tile->grid_row >= grid->rows ? tile->grid_row + 1 : grid->rows;
+        grid->columns = tile->grid_column >= grid->columns ? tile->grid_column + 1 : grid->columns;
+    }
+    grid->top = calloc((size_t)grid->rows + 1, sizeof *grid->top);
+    grid->left = calloc((size_t)grid->columns + 1, sizeof *grid->left);
+    if (!grid->top || !grid->left)
+        return error_set(error, "out of memory");
+    for (int i = 0; i < layout->tiles; i++) {
+        const struct tile *tile = &layout->tile[i];
+        int64_t height = tile_height(tile, layout->unit), width = tile_width(tile, layout->unit);
+        int64_t *tallest = &grid->top[tile->grid_row], *widest = &grid->left[tile->grid_column];
+        *tallest = height > *tallest ? height : *tallest;
+        *widest = width > *widest ? width : *widest;
+    }
+    add_up(grid->top, grid->rows);
+    add_up(grid->left, grid->columns);
+    return 0;
+}
+
+static int draw_tiles(const struct view *view, const struct grid *grid, struct picture *picture,
+                      struct error *error)
+{
+    const struct view_layout *layout = &view->layout;
+    int64_t rows = grid->top[grid->rows], columns = grid->left[grid->columns];
+    if (rows > PICTURE_AT_MOST || columns > PICTURE_AT_MOST)
+        return error_set(error, "a picture of %lldx%lld is too large; ask for less with --count",
+                         (long long)columns, (long long)rows);
+    *picture = (struct picture){.rows = rows, .columns = columns};
+    picture->gray = malloc((size_t)(rows * columns));
+    if (!picture->gray)
+        return error_set(error, "no memory for a picture of %lldx%lld", (long long)columns,
+                         (long long)rows);
+    memset(picture->gray, GAP_GRAY, (size_t)(rows * columns));
+    struct window window = {0, 1};
+    for (int i = 0; i < layout->tiles; i++) {
+        const struct tile *tile = &layout->tile[i];
+        bool same = i > 0 && tile->window == layout->tile[i - 1].window;
+        if (!same &&
+            window_find(&window, view->window_choice, view->window, layout, i, error) < 0) {
+            picture_free(picture);
+            return -1;
+        }
+        tile_draw(tile, layout->unit, window, view->nearest, picture, grid->top[tile->grid_row],
+                  grid->left[tile->grid_column]);
+    }
+    return 0;
+}
+
+int view_finish(struct view *view, struct picture *picture, struct error *error)
+{
+    struct grid grid = {0};
+    int status = make_grid(&grid, &view->layout, error);
+    if (status == 0)
+        status = draw_tiles(view, &grid, picture, error);
+    free(grid.top);
+    free(grid.left);
+    view_free(view);
+    return status;
+}
