@@ -1,0 +1,193 @@
+#include "lib/engine/network.h"
+#include "lib/engine/plan.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct network {
+    struct graph *graph;
+    const struct backend *backend;
+    struct plan plan;
+    struct needs *needs;
+    void **state;
+    int64_t *prepared; /* offset of each node's packed weights */
+    struct network_memory memory;
+    char *weights, *arena;
+};
+
+static const struct kernel *kernel_of(const struct network *network, int node)
+{
+    return network->backend->kernel[network->graph->node[node].operation.kind];
+}
+
+/* "name (n×d×h×w×c): reason": an operation's trouble with the shape it was asked for. */
+static int node_error(const struct network *network, int node, const char *why, struct error *error)
+{
+    const struct graph_node *n = &network->graph->node[node];
+    struct shape s = n->operation.input[0].shape;
+    return error_set(error, "%s (%lld×%lld×%lld×%lld×%lld): %s", n->name, (long long)s.n,
+                     (long long)s.d, (long long)s.h, (long long)s.w, (long long)s.c, why);
+}
+
+static int create_nodes(struct network *network, int *in_place, struct error *error)
+{
+    int64_t scratch = 0, weights = 0;
+    for (int i = 0; i < network->graph->nodes; i++) {
+        struct needs *needs = &network->needs[i];
+        const char *why = kernel_of(network, i)
+                              ->create(&network->graph->node[i].operation, &network->state[i],
+                                       needs, &in_place[i]);
+        if (why)
+            return node_error(network, i, why, error);
+        network->prepared[i] = weights;
+        weights += (int64_t)(needs->prepared + 63) / 64 * 64;
+        if ((int64_t)needs->scratch > scratch)
+            scratch = (int64_t)needs->scratch;
+    }
+    if (plan_create(&network->plan, network->graph, network->needs, in_place, error))
+        return -1;
+    int64_t arena = network->plan.arena > scratch ? network->plan.arena : scratch;
+    network->memory = (struct network_memory){weights, arena, weights + arena};
+    return 0;
+}
+
+int network_create(struct network **network, struct graph *graph, const struct backend *backend,
+                   struct error *error)
+{
+    size_t nodes = graph ? (size_t)graph->nodes : 0;
+    struct network *n = calloc(1, sizeof *n);
+    int *in_place = calloc(nodes + 1, sizeof *in_place);
+    int status = -1;
+    *network = NULL;
+    if (n) {
+        n->graph = graph;
+        n->backend = backend;
+        n->needs = calloc(nodes + 1, sizeof *n->needs);
+        n->state = calloc(nodes + 1, sizeof *n->state);
+        n->prepared = calloc(nodes + 1, sizeof *n->prepared);
+    }
+    if (!graph || !n || !in_place || !n->needs || !n->state || !n->prepared)
+        error_set(error, "out of memory");
+    else
+        status = create_nodes(n, in_place, error);
+    free(in_place);
+    if (!n)
+        graph_destroy(graph);
+    else if (status)
+        network_destroy(n);
+    else
+        *network = n;
+    return status;
+}
+
+void network_destroy(struct network *network)
+{
+    if (!network)
+        return;
+    for (int i = 0; network->state && network->graph && i < network->graph->nodes; i++)
+        if (network->state[i])
+            kernel_of(network, i)->destroy(network->state[i]);
+    if (network->weights)
+        network->backend->release(network->weights, (size_t)network->memory.weights);
+    if (network->arena)
+        network->backend->release(network->arena, (size_t)network->memory.activations);
+    plan_destroy(&network->plan);
+    graph_destroy(network->graph);
+    free(network->needs);
+    free(network->state);
+    free(network->prepared);
+    free(network);
+}
+
+struct network_memory network_memory(const struct network *network)
+{
+    return network->memory;
+}
+
+const struct graph *network_graph(const struct network *network)
+{
+    return network->graph;
+}
+
+/* Give back the whole pages inside a mapped tensor. */
+static void drop_pages(const struct weight *weight)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    int64_t bytes = dtype_size(weight->dtype);
+    for (int i = 0; i < weight->rank; i++)
+        bytes *= weight->shape[i];
+    uintptr_t first = ((uintptr_t)weight->data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)weight->data + (uintptr_t)bytes) / page * page;
+    if (weight->mapped && weight->rank && end > first)
+        madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+static char *allocate(const struct network *network, int64_t bytes)
+{
+    return network->backend->allocate(bytes ? (size_t)bytes : 64);
+}
+
+static int out_of_memory(const struct network *network, struct error *error)
+{
+    return error_set(error, "out of memory: the plan needs %.2f GiB (weights %.2f, arena %.2f)",
+                     (double)network->memory.total / (1 << 30),
+                     (double)network->memory.weights / (1 << 30),
+                     (double)network->memory.activations / (1 << 30));
+}
+
+int network_prepare(struct network *network, struct error *error)
+{
+    if (network->arena)
+        return 0;
+    network->weights = allocate(network, network->memory.weights);
+    network->arena = allocate(network, network->memory.activations);
+    if (!network->weights || !network->arena)
+        return out_of_memory(network, error);
+    for (int i = 0; i < network->graph->nodes; i++) {
+        const struct operation *operation = &network->graph->node[i].operation;
+        if (!kernel_of(network, i)->prepare)
+            continue;
+        const char *why = kernel_of(network, i)
+                              ->prepare(network->state[i], operation,
+                                        network->weights + network->prepared[i], network->arena);
+        if (why)
+            return node_error(network, i, why, error);
+        for (int k = 0; k < operation->weights; k++)
+            drop_pages(&operation->weight[k]);
+    }
+    return 0;
+}
+
+static void *place(const struct network *network, int value, const void *const *inputs,
+                   void *const *outputs)
+{
+    const struct graph_value *v = &network->graph->value[value];
+    if (v->input >= 0)
+        return (void *)(uintptr_t)inputs[v->input];
+    if (v->output >= 0)
+        return outputs[v->output];
+    return network->arena + network->plan.value[value];
+}
+
+int network_run(struct network *network, const void *const *inputs, void *const *outputs,
+                struct error *error)
+{
+    if (network_prepare(network, error))
+        return -1;
+    for (int i = 0; i < network->graph->nodes; i++) {
+        const struct graph_node *node = &network->graph->node[i];
+        const void *in[OPERATION_INPUTS] = {NULL};
+        for (int k = 0; k < node->operation.inputs; k++)
+            in[k] = place(network, node->input[k], inputs, outputs);
+        const char *why =
+            kernel_of(network, i)
+                ->run(network->state[i], in, place(network, node->output, inputs, outputs),
+                      network->arena + network->plan.workspace[i]);
+        if (why)
+            return node_error(network, i, why, error);
+    }
+    return 0;
+}

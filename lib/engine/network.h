@@ -1,0 +1,36 @@
+/* A graph made ready to run on a backend: algorithms chosen, memory planned, weights packed.
+ *
+ * network_create decides everything and allocates nothing large, so that the plan can be shown or
+ * refused; network_prepare takes the memory and packs the weights; network_run computes. */
+#ifndef OCTPIPE_ENGINE_NETWORK_H
+#define OCTPIPE_ENGINE_NETWORK_H
+
+#include "lib/engine/graph.h"
+
+/* Bytes. total is what the process holds at its peak on behalf of this network. */
+struct network_memory {
+    int64_t weights;     /* prepared: packed, converted */
+    int64_t activations; /* arena: values and workspaces, also scratch while packing */
+    int64_t total;
+};
+
+struct network;
+
+/* The network owns the graph from here on, whether or not creation succeeds. */
+int network_create(struct network **network, struct graph *graph, const struct backend *backend,
+                   struct error *error);
+void network_destroy(struct network *network); /* NULL is fine */
+
+struct network_memory network_memory(const struct network *network);
+const struct graph *network_graph(const struct network *network);
+
+/* Allocate and pack; drops the file pages of mapped weights as it goes. A second call is a no-op.
+ */
+int network_prepare(struct network *network, struct error *error);
+
+/* Run once. inputs and outputs in the order of graph_input and graph_output, dense, in the layout
+ * and type of their tensors. Prepares first where that has not been done. */
+int network_run(struct network *network, const void *const *inputs, void *const *outputs,
+                struct error *error);
+
+#endif

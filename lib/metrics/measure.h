@@ -1,0 +1,49 @@
+/* The measures of octmetrics, one interface: begin with the descriptions, add the slices, finish.
+ *
+ *   tv    of a volume scaled to [0,1]: √Σ of squared forward differences
+ *   dice  of two label volumes: each class, and the mean over the classes
+ *   iou   the same for the intersection over the union
+ *   mad   of two surfaces (S,D,W): mean absolute distance of each surface, and the mean
+ *   psnr  of two volumes, peak 255
+ *   ssim  of two volumes, mean over the slices (D) */
+#ifndef OCTPIPE_METRICS_MEASURE_H
+#define OCTPIPE_METRICS_MEASURE_H
+
+#include "lib/io/array.h"
+
+enum measure_kind {
+    MEASURE_TV,
+    MEASURE_DICE,
+    MEASURE_IOU,
+    MEASURE_MAD,
+    MEASURE_PSNR,
+    MEASURE_SSIM,
+    MEASURES,
+};
+extern const char *const measure_names[MEASURES + 1];
+
+int measure_operands(enum measure_kind kind); /* 1 or 2 arrays */
+
+struct measurement {
+    double value; /* NaN where there is nothing to measure, infinite for the PSNR of equals */
+    int64_t parts;
+    struct measurement_part {
+        int64_t number; /* of the class or surface */
+        double value;
+    } * part; /* NULL for measures without parts; measurement_free frees it */
+};
+void measurement_free(struct measurement *measurement);
+
+/* Refused: kinds and types that the measure does not take, and a and b of different shapes. b is
+ * NULL for measures of one array. background: class 0 counts too. */
+struct measure;
+int measure_begin(struct measure **measure, enum measure_kind kind, bool background,
+                  const struct array *a, const struct array *b, struct error *error);
+
+/* Add a slice of a and of b (NULL for one array), the values of their dtypes as f32. */
+void measure_add(struct measure *measure, const float *a, const float *b);
+
+/* The result; the measure is gone afterwards. */
+void measure_finish(struct measure *measure, struct measurement *result);
+
+#endif

@@ -1,0 +1,31 @@
+/* The 2-D auto-encoder of latent diffusion and the multi-slice decoder grown from it (paper,
+ * section on multi-slice decoding; MODEL.md "Parts"). */
+#ifndef OCTPIPE_MODELS_AUTOENCODER2D_H
+#define OCTPIPE_MODELS_AUTOENCODER2D_H
+
+#include "lib/models/layers.h"
+
+enum { AUTOENCODER_LEVELS = 8 };
+
+struct autoencoder2d_config {
+    int levels, blocks;                /* blocks of an encoder level; the decoder has one more */
+    int64_t width[AUTOENCODER_LEVELS]; /* channels of each level, the finest first */
+    int64_t first;                     /* channels that the encoder's conv_in makes */
+    int64_t channels, codes;
+    int groups;
+    bool adaptors; /* 3-D adaptors: the multi-slice decoder */
+};
+
+int encoder2d_read(struct autoencoder2d_config *config, struct weights *weights,
+                   struct error *error);
+int decoder2d_read(struct autoencoder2d_config *config, struct weights *weights,
+                   struct error *error);
+
+/* x (n, d, h, w, 1) in [−1,1] → z_hr (n, d, h/2^(levels−1), …, channels) f32, after quant_conv. */
+int encoder2d_build(struct builder *b, const struct autoencoder2d_config *config, int x);
+
+/* z_hr (n, d, h', w', channels) f32 → slices (n, d, h'·2^(levels−1), …, 1) f32, not clamped.
+ * With adaptors the d slices of a sample are one window. */
+int decoder2d_build(struct builder *b, const struct autoencoder2d_config *config, int z);
+
+#endif

@@ -1,0 +1,193 @@
+#include "lib/models/denoiser.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct denoiser {
+    int dims;
+    struct denoiser_settings settings;
+    struct sampler_settings sampler_settings;
+    struct schedule schedule;
+    struct sampler *sampler;
+    struct stage stage;
+    int64_t slices, slice;             /* at most at a time; floats of one */
+    float *x, *condition, *prediction; /* (slices, c, h, w) as the network takes and gives them */
+    const struct denoiser_batch *batch;
+};
+
+/* The sampler's settings from the caller's and the metadata. */
+static int read_metadata(struct denoiser *d, const struct weights *w, struct error *error)
+{
+    struct sampler_settings *s = &d->sampler_settings;
+    int64_t timesteps;
+    double clip = 1;
+    const char *text = weights_metadata_text(w, "clip");
+    if (text && !strcmp(text, "none"))
+        clip = INFINITY;
+    else if (weights_metadata_real(w, "clip", 1, &clip, error))
+        return -1;
+    if (weights_metadata_int(w, "timesteps", 1000, &timesteps, error) ||
+        weights_metadata_real(w, "latent_scale", 1, &s->latent_scale, error) ||
+        parameterization_from_name(weights_metadata_text(w, "parameterization"),
+                                   &s->parameterization, error) ||
+        schedule_create(&d->schedule, weights_metadata_text(w, "schedule"), timesteps,
+                        s->parameterization, error))
+        return -1;
+    s->kind = d->settings.sampler;
+    s->steps = d->settings.steps;
+    if (!s->steps && s->kind != SAMPLER_DDPM)
+        s->steps = s->kind == SAMPLER_DDIM ? DENOISER_DDIM_STEPS : DENOISER_DPM_STEPS;
+    s->eta = d->settings.eta;
+    s->clip = isnan(d->settings.clip) ? clip : d->settings.clip;
+    s->start = d->settings.start;
+    return 0;
+}
+
+static int open_parts(struct denoiser *d, struct weights *weights, int64_t c, int64_t h, int64_t w,
+                      const struct stage_settings *stage, struct error *error)
+{
+    if (stage_denoise(&d->stage, weights, d->dims, d->slices, c, h, w, stage, error) ||
+        read_metadata(d, weights, error))
+        return -1;
+    int64_t count = d->slices * d->slice;
+    if (sampler_create(&d->sampler, &d->sampler_settings, &d->schedule, count, error))
+        return -1;
+    d->x = calloc((size_t)count, sizeof *d->x);
+    d->prediction = calloc((size_t)count, sizeof *d->prediction);
+    d->condition = d->dims == 2 ? calloc((size_t)count, sizeof *d->condition) : NULL;
+    if (!d->x || !d->prediction || (d->dims == 2 && !d->condition))
+        return error_set(error, "out of memory");
+    return 0;
+}
+
+int denoiser_open(struct denoiser **denoiser, struct weights *weights, int dims, int64_t slices,
+                  int64_t c, int64_t h, int64_t w, const struct denoiser_settings *settings,
+                  const struct stage_settings *stage, struct error *error)
+{
+    struct denoiser *d = calloc(1, sizeof *d);
+    if (!d)
+        return error_set(error, "out of memory");
+    d->dims = dims;
+    d->settings = *settings;
+    d->slices = slices;
+    d->slice = c * h * w;
+    if (open_parts(d, weights, c, h, w, stage, error)) {
+        denoiser_close(d);
+        return -1;
+    }
+    *denoiser = d;
+    return 0;
+}
+
+void denoiser_close(struct denoiser *d)
+{
+    if (!d)
+        return;
+    stage_close(&d->stage);
+    sampler_destroy(d->sampler);
+    schedule_destroy(&d->schedule);
+    free(d->x);
+    free(d->prediction);
+    free(d->condition);
+    free(d);
+}
+
+int64_t denoiser_bytes(const struct denoiser *d)
+{
+    int64_t count = d->slices * d->slice;
+    return network_memory(d->stage.network).total + sampler_bytes(&d->sampler_settings, count) +
+           (d->dims == 2 ? 3 : 2) * count * (int64_t)sizeof(float);
+}
+
+const struct stage *denoiser_stage(const struct denoiser *d)
+{
+    return &d->stage;
+}
+
+int64_t denoiser_steps(const struct denoiser *d)
+{
+    return sampler_steps(d->sampler);
+}
+
+int64_t denoiser_timesteps(const struct denoiser *d)
+{
+    return d->schedule.timesteps;
+}
+
+bool denoiser_needs_step_noise(const struct denoiser *d)
+{
+    return sampler_needs_noise(d->sampler);
+}
+
+void denoiser_noise(uint64_t seed, enum random_stage stage, int64_t array, int64_t step,
+                    int64_t first, int64_t slices, int64_t count, float *out)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < slices; i++) {
+        struct random_key key = {seed, stage, array, first + i, step};
+        random_normal(&key, out + i * count, count);
+    }
+}
+
+int64_t denoiser_index(const struct array *array, int64_t position)
+{
+    return array->marked && array->of > 0 ? array->index : position;
+}
+
+/* The network takes whole batches: a smaller one leaves old slices in the rest. */
+static int predict(void *context, const float *x, int64_t count, double t, float *out,
+                   struct error *error)
+{
+    struct denoiser *d = context;
+    float timestep = (float)t;
+    memcpy(d->x, x, (size_t)count * sizeof *x);
+    const void *inputs[3] = {d->x, &timestep, NULL};
+    if (d->dims == 2) {
+        inputs[1] = d->condition;
+        inputs[2] = &timestep;
+    }
+    if (network_run(d->stage.network, inputs, (void *const[]){d->prediction}, error))
+        return -1;
+    memcpy(out, d->prediction, (size_t)count * sizeof *out);
+    return 0;
+}
+
+static int step_noise(void *context, int64_t t, float *out, int64_t count, struct error *error)
+{
+    const struct denoiser *d = context;
+    const struct denoiser_batch *b = d->batch;
+    (void)error;
+    if (b->step_noise)
+        memcpy(out, b->step_noise + (t * b->all_slices + b->first) * d->slice,
+               (size_t)count * sizeof *out);
+    else
+        denoiser_noise(d->settings.seed, d->settings.step, b->array, t, b->first, b->slices,
+                       d->slice, out);
+    return 0;
+}
+
+static void advance(void *context)
+{
+    const struct denoiser *d = context;
+    if (d->batch->advance)
+        d->batch->advance(d->batch->context);
+}
+
+int denoiser_run(struct denoiser *d, const struct denoiser_batch *batch, float *z,
+                 struct error *error)
+{
+    int64_t count = batch->slices * d->slice;
+    d->batch = batch;
+    if (batch->noise)
+        memcpy(z, batch->noise, (size_t)count * sizeof *z);
+    else
+        denoiser_noise(d->settings.seed, d->settings.initial, batch->array, 0, batch->first,
+                       batch->slices, d->slice, z);
+    if (d->settings.start)
+        sampler_noise_to(d->sampler, batch->begin, z, count);
+    for (int64_t i = 0; d->dims == 2 && i < count; i++)
+        d->condition[i] = batch->condition[i] * (float)d->sampler_settings.latent_scale;
+    struct sampler_callbacks callbacks = {d, predict, step_noise, advance};
+    return sampler_run(d->sampler, z, count, &callbacks, error);
+}

@@ -1,0 +1,43 @@
+/* Fresh weights: every tensor a network asks for, with PyTorch's default initial distributions. */
+#ifndef OCTPIPE_MODELS_FRESH_H
+#define OCTPIPE_MODELS_FRESH_H
+
+#include "lib/models/weights.h"
+
+enum fresh_part {
+    FRESH_AUTOENCODER2D, /* encoder, decoder, their quantizer and 1×1 convolutions */
+    FRESH_NHAE,          /* that, and encoder3D, quantize3D, SR3D */
+    FRESH_LDM3D,         /* global diffusion */
+    FRESH_REFINER,       /* slice refiner */
+    FRESH_MULTISLICE,    /* decoder with 3-D adaptors, and its quantizer */
+};
+extern const char *const fresh_parts[]; /* names in that order, NULL at the end */
+
+enum { FRESH_LEVELS = 8 };
+
+/* 0 or an empty list: the paper's size for the part. */
+struct fresh_settings {
+    enum fresh_part part;
+    int64_t width;   /* channels of the first level; NHAE: of the 3-D encoder */
+    int64_t width2d; /* NHAE: channels of the 2-D auto-encoder's first level */
+    int mults;
+    int64_t mult[FRESH_LEVELS];      /* each level's multiple of the width */
+    int64_t blocks;                  /* residual blocks a level */
+    int attentions;                  /* −1: the paper's */
+    int64_t attention[FRESH_LEVELS]; /* U-Nets: downsampling factors with attention */
+    int64_t heads, groups, codes;
+    int64_t levels; /* NHAE: halvings of the 3-D encoder */
+    uint64_t seed;
+};
+
+/* Fill in the paper's sizes where settings leave them open, and list the tensors. */
+int fresh_declare(struct weights **weights, struct fresh_settings *settings, struct error *error);
+
+/* Write the listed tensors to a safetensors file. Convolutions and linear layers: uniform within
+ * ±1/√fan_in, biases too; norms 1 and 0; codebooks standard normal; mix factors −2, so that an
+ * adaptor starts at α = 0.12. Each tensor's numbers depend on the seed and its name alone.
+ * history, where given, goes into the file's metadata. */
+int fresh_write(const struct weights *weights, uint64_t seed, const char *history, const char *path,
+                struct error *error);
+
+#endif

@@ -1,0 +1,88 @@
+#include "lib/models/nhae.h"
+
+#define NORM_EPSILON 1e-6f
+
+int encoder3d_read(struct encoder3d_config *c, struct weights *w, struct error *error)
+{
+    int64_t groups;
+    if (weights_anchor(w, "encoder3D.conv_first.conv.weight", "", "3-D encoder", error) ||
+        weights_metadata_int(w, "groups", 32, &groups, error))
+        return -1;
+    const struct safetensor *first = weights_find(w, "encoder3D.conv_first.conv.weight");
+    const struct safetensor *last = weights_find(w, "encoder3D.final_block.2.weight");
+    if (first->rank != 5 || !last || last->rank != 5)
+        return error_set(error, "the 3-D encoder's first or last convolution is not a 3-D kernel");
+    *c = (struct encoder3d_config){first->shape[0], 0, last->shape[0], (int)groups};
+    while (weights_find(w, KEY("encoder3D.conv_blocks.%d.down.conv.weight", c->levels)))
+        c->levels++;
+    return 0;
+}
+
+/* x + conv(silu(GN(conv(silu(GN(x)))))), 3³, replicate padding. */
+static int residual_block(struct builder *b, int x, const char *key, int groups)
+{
+    struct layer_norm norm = {.dims = 3, .groups = groups, .epsilon = NORM_EPSILON, .silu = true};
+    struct layer_convolution conv = {
+        .dims = 3, .kernel = 3, .out = layer_channels(b, x), .replicate = true};
+    int h = layer_norm(b, &x, 1, KEY("%s.norm1", key), norm);
+    h = layer_convolution(b, h, KEY("%s.conv1.conv", key), conv);
+    h = layer_norm(b, &h, 1, KEY("%s.norm2", key), norm);
+    conv.residual = x;
+    return layer_convolution(b, h, KEY("%s.conv2.conv", key), conv);
+}
+
+int encoder3d_build(struct builder *b, const struct encoder3d_config *c, int x)
+{
+    struct layer_convolution first = {.dims = 3, .kernel = 3, .out = c->width, .replicate = true};
+    int h = layer_convolution(b, x, "encoder3D.conv_first.conv", first);
+    for (int i = 0; i < c->levels; i++) {
+        struct layer_convolution down = {
+            .dims = 3, .kernel = 4, .stride = 2, .out = c->width << (i + 1), .replicate = true};
+        h = layer_convolution(b, h, KEY("encoder3D.conv_blocks.%d.down.conv", i), down);
+        h = residual_block(b, h, KEY("encoder3D.conv_blocks.%d.res", i), c->groups);
+    }
+    struct layer_norm norm = {
+        .dims = 3, .groups = c->groups, .epsilon = NORM_EPSILON, .silu = true};
+    h = layer_norm(b, &h, 1, "encoder3D.final_block.0", norm);
+    struct layer_convolution last = {.dims = 3, .kernel = 3, .out = c->channels, .f32 = true};
+    h = layer_convolution(b, h, "encoder3D.final_block.2", last);
+    struct layer_convolution quant = {.dims = 3, .kernel = 1, .out = c->channels, .f32 = true};
+    return layer_convolution(b, h, "quant_conv_3D", quant);
+}
+
+int latent_sr_read(struct latent_sr_config *c, struct weights *w, struct error *error)
+{
+    if (weights_anchor(w, "SR3D.final_block.0.weight", "", "latent super-resolution", error))
+        return -1;
+    const struct safetensor *norm = weights_find(w, "SR3D.final_block.0.weight");
+    const struct safetensor *codes = weights_find(w, "quantize3D.embedding.weight");
+    if (norm->rank != 1 || !codes || codes->rank != 2)
+        return error_set(error, "SR3D.final_block.0 or quantize3D.embedding is misshapen");
+    *c = (struct latent_sr_config){norm->shape[0], codes->shape[0], 0};
+    while (weights_find(w, KEY("SR3D.conv_blocks.%d.up.convt.weight", c->levels)))
+        c->levels++;
+    return 0;
+}
+
+int latent_sr_build(struct builder *b, const struct latent_sr_config *c, int z)
+{
+    struct layer_convolution pointwise = {.dims = 3, .kernel = 1, .out = c->channels, .f32 = true};
+    int h = layer_quantize(b, z, "quantize3D.embedding.weight", c->codes);
+    h = layer_convolution(b, h, "post_quant_conv_3D", pointwise);
+    /* One group a channel: GN(4) on four channels. */
+    struct layer_norm norm = {
+        .dims = 3, .groups = (int)c->channels, .epsilon = NORM_EPSILON, .silu = true};
+    h = layer_norm(b, &h, 1, "SR3D.final_block.0", norm);
+    for (int i = 0; i < c->levels; i++) {
+        struct layer_convolution up = {.dims = 3,
+                                       .kernel = 4,
+                                       .depth_stride = 2,
+                                       .out = c->channels,
+                                       .replicate = true,
+                                       .transposed = true};
+        h = layer_convolution(b, h, KEY("SR3D.conv_blocks.%d.up.convt", i), up);
+        h = residual_block(b, h, KEY("SR3D.conv_blocks.%d.res1", i), (int)c->channels);
+    }
+    pointwise.dims = 2;
+    return layer_convolution(b, h, "quant_conv", pointwise);
+}

@@ -1,0 +1,25 @@
+/* What filters that run a network share: opening weights and saying the memory plan. */
+#ifndef OCTPIPE_MODELS_STAGE_FILTER_H
+#define OCTPIPE_MODELS_STAGE_FILTER_H
+
+#include "lib/io/filter.h"
+#include "lib/models/stages.h"
+
+/* Open -w, honouring --ema. */
+struct weights *stage_filter_weights(struct filter *filter);
+
+/* Backend, activations and memory bound from --device, --precision, --memory. */
+struct stage_settings stage_filter_settings(struct filter *filter);
+
+/* With -v: the plan in words, `bytes` in total where the filter holds more than the network. A plan
+ * beyond --memory is refused. */
+void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes);
+
+/* Read slices of a volume (u1 or f4) as f4 in [−1,1]. */
+void stage_filter_read_volume(struct filter *filter, const struct array *array, float *volume,
+                              int64_t slices);
+
+/* With -v: the process's peak memory beside the plan's total. */
+void stage_filter_peak(struct filter *filter);
+
+#endif

@@ -1,0 +1,185 @@
+#include "lib/models/stages.h"
+#include "lib/models/autoencoder2d.h"
+#include "lib/models/nhae.h"
+
+#include <stdio.h>
+
+/* Refuse an extent that is not a multiple of `multiple`, naming the neighbours that are. */
+static int check_multiple(const char *axis, int64_t extent, int64_t multiple, struct error *error)
+{
+    long long below = extent / multiple * multiple, above = below + multiple;
+    if (extent > 0 && extent % multiple == 0)
+        return 0;
+    if (below == 0)
+        return error_set(error, "%s = %lld does not fit; %lld is the smallest that does", axis,
+                         (long long)extent, above);
+    return error_set(error, "%s = %lld is not a multiple of %lld; %lld or %lld fit (pad, crop)",
+                     axis, (long long)extent, (long long)multiple, below, above);
+}
+
+static int check_map(int64_t h, int64_t w, int64_t multiple, struct error *error)
+{
+    if (check_multiple("H", h, multiple, error) || check_multiple("W", w, multiple, error))
+        return -1;
+    return 0;
+}
+
+/* Kernels count a map's positions, times the bytes of an element, in 32 bits. */
+static const int64_t positions_at_most = 1 << 28;
+
+static int check_positions(const struct graph *graph, struct error *error)
+{
+    for (int i = 0; i < graph->values; i++) {
+        struct shape s = graph->value[i].tensor.shape;
+        if (s.d * s.h * s.w > positions_at_most)
+            return error_set(error, "absurd shape: a map of %lld×%lld×%lld, beyond %lld positions",
+                             (long long)s.d, (long long)s.h, (long long)s.w,
+                             (long long)positions_at_most);
+    }
+    return 0;
+}
+
+/* Turn a finished graph into a network and hold its plan against --memory. */
+static int finish(struct stage *stage, struct builder *b, int output,
+                  const struct stage_settings *settings, struct error *error)
+{
+    layer_output(b, output);
+    if (b->failed || check_positions(b->graph, error)) {
+        graph_destroy(b->graph);
+        return -1;
+    }
+    struct shape shape = graph_tensor(b->graph, output).shape;
+    *stage = (struct stage){NULL, shape.n * shape.d, shape.c, shape.h, shape.w};
+    if (network_create(&stage->network, b->graph, settings->backend, error))
+        return -1;
+    int64_t total = network_memory(stage->network).total;
+    if (settings->memory && total > settings->memory) {
+        stage_close(stage);
+        return error_set(error, "the plan needs %.1f MiB, --memory allows %.1f MiB",
+                         (double)total / (1 << 20), (double)settings->memory / (1 << 20));
+    }
+    return 0;
+}
+
+static int start(struct builder *b, struct weights *weights, enum dtype activations,
+                 struct error *error)
+{
+    *b = (struct builder){graph_create(activations), weights, error, false};
+    return b->graph ? 0 : error_set(error, "out of memory");
+}
+
+int stage_encode3d(struct stage *stage, struct weights *weights, int64_t d, int64_t h, int64_t w,
+                   const struct stage_settings *settings, struct error *error)
+{
+    struct encoder3d_config config;
+    struct builder b;
+    if (encoder3d_read(&config, weights, error))
+        return -1;
+    int64_t multiple = (int64_t)1 << config.levels;
+    if (check_multiple("D", d, multiple, error) || check_map(h, w, multiple, error) ||
+        start(&b, weights, settings->activations, error))
+        return -1;
+    int x = layer_input(&b, 1, d, 1, h, w);
+    x = layer_channels_last(&b, &x, 1, false);
+    return finish(stage, &b, encoder3d_build(&b, &config, x), settings, error);
+}
+
+int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                   int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct autoencoder2d_config config;
+    struct builder b;
+    if (encoder2d_read(&config, weights, error) ||
+        check_map(h, w, (int64_t)1 << (config.levels - 1), error) ||
+        start(&b, weights, settings->activations, error))
+        return -1;
+    int x = layer_input(&b, slices, 1, 1, h, w);
+    x = layer_channels_last(&b, &x, 1, false);
+    return finish(stage, &b, encoder2d_build(&b, &config, x), settings, error);
+}
+
+static int check_channels(int64_t channels, int64_t wanted, struct error *error)
+{
+    if (channels == wanted)
+        return 0;
+    return error_set(error, "the latent has %lld channels, the weights are for %lld",
+                     (long long)channels, (long long)wanted);
+}
+
+int stage_latent_sr(struct stage *stage, struct weights *weights, int64_t d, int64_t c, int64_t h,
+                    int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct latent_sr_config config;
+    struct builder b;
+    if (latent_sr_read(&config, weights, error) || check_channels(c, config.channels, error) ||
+        start(&b, weights, DTYPE_F32, error))
+        return -1;
+    int z = layer_input(&b, 1, d, c, h, w);
+    z = layer_channels_last(&b, &z, 1, true);
+    return finish(stage, &b, latent_sr_build(&b, &config, z), settings, error);
+}
+
+int stage_decode_has_adaptors(struct weights *weights, struct error *error)
+{
+    struct autoencoder2d_config config;
+    return decoder2d_read(&config, weights, error) ? -1 : config.adaptors;
+}
+
+int stage_decode(struct stage *stage, struct weights *weights, int64_t window, int64_t c, int64_t h,
+                 int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct autoencoder2d_config config;
+    struct builder b;
+    if (decoder2d_read(&config, weights, error) || check_channels(c, config.channels, error) ||
+        start(&b, weights, settings->activations, error))
+        return -1;
+    int z = layer_input(&b, 1, window, c, h, w);
+    z = layer_channels_last(&b, &z, 1, true);
+    return finish(stage, &b, decoder2d_build(&b, &config, z), settings, error);
+}
+
+static int check_denoise(const struct unet_config *config, int dims, int64_t slices, int64_t c,
+                         int64_t h, int64_t w, struct error *error)
+{
+    int64_t wanted = dims == 2 ? 2 * c : c, multiple = (int64_t)1 << (config->levels - 1);
+    if (config->dims != dims)
+        return error_set(error,
+                         "the weights are those of a %d-D U-Net, this stage needs a %d-D one",
+                         config->dims, dims);
+    if (config->in_channels != wanted || config->out_channels != c)
+        return error_set(error,
+                         "the U-Net takes %lld channels and makes %lld; a latent of %lld channels "
+                         "needs %lld and %lld",
+                         (long long)config->in_channels, (long long)config->out_channels,
+                         (long long)c, (long long)wanted, (long long)c);
+    if (dims == 3 && check_multiple("D'", slices, multiple, error))
+        return -1;
+    if (check_multiple("H'", h, multiple, error) || check_multiple("W'", w, multiple, error))
+        return -1;
+    return 0;
+}
+
+int stage_denoise(struct stage *stage, struct weights *weights, int dims, int64_t slices, int64_t c,
+                  int64_t h, int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct unet_config config;
+    struct builder b;
+    if (unet_read(&config, weights, error) ||
+        check_denoise(&config, dims, slices, c, h, w, error) ||
+        start(&b, weights, settings->activations, error))
+        return -1;
+    int64_t n = dims == 2 ? slices : 1, d = dims == 2 ? 1 : slices;
+    int inputs[2];
+    inputs[0] = layer_input(&b, n, d, c, h, w);
+    if (dims == 2)
+        inputs[1] = layer_input(&b, n, d, c, h, w);
+    int t = layer_timesteps(&b, 1);
+    int x = layer_channels_last(&b, inputs, dims == 2 ? 2 : 1, false);
+    return finish(stage, &b, unet_build(&b, &config, x, t), settings, error);
+}
+
+void stage_close(struct stage *stage)
+{
+    network_destroy(stage->network);
+    *stage = (struct stage){0};
+}

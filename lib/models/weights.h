@@ -1,0 +1,52 @@
+/* Weights of a network by their authors' key names, from a safetensors file or, to make a new
+ * file, as a list of what a network asks for. So shapes are known in one place: the networks. */
+#ifndef OCTPIPE_MODELS_WEIGHTS_H
+#define OCTPIPE_MODELS_WEIGHTS_H
+
+#include "kernels/operation.h"
+#include "lib/core/error.h"
+#include "lib/io/safetensors.h"
+
+struct weights;
+
+/* Map a file. With ema, averaged weights are taken where the file holds them under "model_ema."
+ * (MODEL.md); a file without any is an error. */
+int weights_open(struct weights **weights, const char *path, bool ema, struct error *error);
+
+/* An empty list: every weight asked for exists, has the shape asked for, and no data. */
+struct weights *weights_declare(void); /* NULL: out of memory */
+
+void weights_close(struct weights *weights); /* NULL is fine */
+
+bool weights_declaring(const struct weights *weights);
+
+/* Checkpoints put networks under prefixes ("", "model.", …). Set the prefix for the keys that
+ * follow to whatever stands before `anchor`; the shortest wins. When declaring, the prefix is
+ * `usual`. An anchor that is not there is an error that names the network. */
+int weights_anchor(struct weights *weights, const char *anchor, const char *usual,
+                   const char *network, struct error *error);
+
+/* The weight under prefix + key, which must have this shape. A missing or misshapen one is an
+ * error with both shapes. */
+int weights_get(struct weights *weights, const char *key, int rank, const int64_t *shape,
+                struct weight *weight, struct error *error);
+
+/* For configuration by names and shapes: the tensor under prefix + key, NULL where there is none.
+ */
+const struct safetensor *weights_find(const struct weights *weights, const char *key);
+
+/* Metadata of the file; `otherwise` where it is silent. A value that does not read is an error;
+ * whole numbers are from 1 to INT32_MAX. */
+int weights_metadata_int(const struct weights *weights, const char *key, int64_t otherwise,
+                         int64_t *value, struct error *error);
+int weights_metadata_real(const struct weights *weights, const char *key, double otherwise,
+                          double *value, struct error *error);
+const char *weights_metadata_text(const struct weights *weights, const char *key);
+/* When declaring: what the new file's metadata shall say. */
+int weights_declare_metadata(struct weights *weights, const char *key, const char *value);
+
+/* What has been asked for, in that order (declaring only). */
+int64_t weights_declared(const struct weights *weights, const struct safetensor **list);
+const char *const *weights_declared_metadata(const struct weights *weights);
+
+#endif
