@@ -1,0 +1,20 @@
+/* The operations as their definitions in kernels/operation.h read: in double, value by value, with
+ * no thought of speed. */
+#ifndef OCTPIPE_TESTS_REFERENCE_H
+#define OCTPIPE_TESTS_REFERENCE_H
+
+#include "kernels/operation.h"
+
+/* Where element (n, d, h, w, c) of a tensor lies, counted in elements. */
+int64_t reference_offset(const struct tensor *tensor, int64_t n, int64_t d, int64_t h, int64_t w,
+                         int64_t c);
+
+/* Element `offset` of an F32, F16, BF16 or U8 array, and the way there for F32, BF16 (to nearest,
+ * ties to even) and U8. */
+double reference_get(const void *data, enum dtype dtype, int64_t offset);
+void reference_set(void *data, enum dtype dtype, int64_t offset, double value);
+
+/* Compute any operation but a convolution; output is in the layout of operation->output. */
+void reference_run(const struct operation *operation, const void *const *inputs, double *output);
+
+#endif
