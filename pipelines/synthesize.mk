@@ -1,0 +1,30 @@
+# Synthesize volumes: noise -> z -> z_sr -> z_hr -> volume (the paper's cascade).
+#
+#   make -f pipelines/synthesize.mk WEIGHTS=weights OUT=eyes SEED=7 COUNT=4
+#
+# COUNT volumes go through each file one after another. REFINE=no leaves the slice refiner out
+# (the paper's ablation).
+
+include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+
+SEED ?= 0
+COUNT ?= 1
+SHAPE ?= 64,4,64,64
+REFINE ?= yes
+
+.PHONY: synthesize
+.DEFAULT_GOAL := synthesize
+synthesize: $(OUT)/volume.tif $(OUT)/volume.png
+
+$(OUT)/z.npy: $(LDM3D) | $(OUT)
+	diffuse3d -w $(LDM3D) -n $(COUNT) --shape $(SHAPE) --seed $(SEED) \
+	    $(DIFFUSE_FLAGS) $(FLAGS) -o $@
+
+$(OUT)/z_sr.npy: $(OUT)/z.npy $(NHAE)
+	latent-sr -w $(NHAE) $(FLAGS) -o $@ $<
+
+$(OUT)/z_hr.npy: $(OUT)/z_sr.npy $(REFINER)
+	refine-slice -w $(REFINER) --seed $(SEED) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
+
+$(OUT)/volume.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLICE)
+	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
