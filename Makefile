@@ -47,7 +47,6 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 WERROR ?= 1
 JOBS ?= $(shell nproc)
-Q := $(if $(V),,@)
 
 # Asked for when first used, and once, so that a bare machine can parse this file.
 once = $(eval $(1) := $(2))$($(1))
@@ -57,8 +56,8 @@ LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(PACKAGES_
 CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
 MACHINE := $(shell uname -m)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wno-format-truncation \
-            $(if $(filter 1,$(WERROR)),-Werror)
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla \
+            -Wno-format-truncation $(if $(filter 1,$(WERROR)),-Werror)
 COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)

@@ -10,9 +10,19 @@
 static int64_t window = 5, hop = 1;
 
 static const struct option options[] = {
-    {.name = "window", .type = OPTION_INT, .target = &window, .argument = "K", .low = 1, .high = 64,
+    {.name = "window",
+     .type = OPTION_INT,
+     .target = &window,
+     .argument = "K",
+     .low = 1,
+     .high = 64,
      .meaning = "slices that the 3-D adaptors see together"},
-    {.name = "hop", .type = OPTION_INT, .target = &hop, .argument = "H", .low = 1, .high = 64,
+    {.name = "hop",
+     .type = OPTION_INT,
+     .target = &hop,
+     .argument = "H",
+     .low = 1,
+     .high = 64,
      .meaning = "slices from one window to the next; 1 is the paper, more is faster"},
     NETWORK_OPTIONS,
     {0},
@@ -33,20 +43,6 @@ static const struct program program = {
 };
 
 static struct filter filter;
-
-static void describe(struct array *out, const struct array *in, const struct stage *stage)
-{
-    array_derive(out, in);
-    out->dtype = DTYPE_F32;
-    out->rank = 3;
-    out->shape[0] = in->shape[0];
-    out->shape[1] = stage->out_h;
-    out->shape[2] = stage->out_w;
-    strcpy(out->kind, "volume");
-    strcpy(out->axes, "DHW");
-    out->spacing[1] *= (double)in->shape[2] / (double)stage->out_h;
-    out->spacing[2] *= (double)in->shape[3] / (double)stage->out_w;
-}
 
 /* Decode one array window by window, holding one window of latents and one of slices. */
 static void decode(const struct array *in, const struct array *out, const struct stage *stage,
@@ -96,7 +92,7 @@ int main(int argc, char **argv)
                                                in.shape[3], &settings, &filter.error));
             last = in;
         }
-        describe(&out, &in, &stage);
+        stage_filter_output(&out, &in, &stage, in.shape[0], true);
         int64_t buffers = window * (array_slice_count(&in) + array_slice_count(&out));
         stage_filter_plan(&filter, &stage,
                           network_memory(stage.network).total + buffers * (int64_t)sizeof(float));

@@ -22,21 +22,6 @@ static const struct program program = {
 
 static struct filter filter;
 
-static void describe(struct array *out, const struct array *in, const struct stage *stage)
-{
-    array_derive(out, in);
-    out->dtype = DTYPE_F32;
-    out->rank = 4;
-    out->shape[0] = in->shape[0];
-    out->shape[1] = stage->out_c;
-    out->shape[2] = stage->out_h;
-    out->shape[3] = stage->out_w;
-    strcpy(out->kind, "latent");
-    strcpy(out->axes, "DCHW");
-    out->spacing[1] *= (double)in->shape[1] / (double)stage->out_h;
-    out->spacing[2] *= (double)in->shape[2] / (double)stage->out_w;
-}
-
 int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
@@ -52,7 +37,7 @@ int main(int argc, char **argv)
                                                  &settings, &filter.error));
             last = in;
         }
-        describe(&out, &in, &stage);
+        stage_filter_output(&out, &in, &stage, in.shape[0], false);
         int64_t pixels = array_slice_count(&in), values = array_slice_count(&out);
         stage_filter_plan(&filter, &stage,
                           network_memory(stage.network).total +

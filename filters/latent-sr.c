@@ -2,7 +2,6 @@
  *   stdin: latent z (D',4,H',W') f4    stdout: latent z_sr (8D',4,H',W') f4 */
 #include "lib/models/stage_filter.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const struct option options[] = {NETWORK_OPTIONS, {0}};
@@ -22,18 +21,6 @@ static const struct program program = {
 
 static struct filter filter;
 
-static void describe(struct array *out, const struct array *in, const struct stage *stage)
-{
-    array_derive(out, in);
-    out->dtype = DTYPE_F32;
-    out->rank = 4;
-    memcpy(out->shape, in->shape, sizeof out->shape);
-    out->shape[0] = stage->out_d;
-    strcpy(out->kind, "latent");
-    strcpy(out->axes, "DCHW");
-    out->spacing[0] *= (double)in->shape[0] / (double)stage->out_d;
-}
-
 int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
@@ -50,19 +37,8 @@ int main(int argc, char **argv)
                                          in.shape[3], &settings, &filter.error));
             last = in;
         }
-        describe(&out, &in, &stage);
-        int64_t buffers = (array_count(&in) + array_count(&out)) * (int64_t)sizeof(float);
-        stage_filter_plan(&filter, &stage, network_memory(stage.network).total + buffers);
-        float *z = filter_allocate(&filter, array_count(&in), sizeof *z);
-        float *z_sr = filter_allocate(&filter, array_count(&out), sizeof *z_sr);
-        filter_begin(&filter, &out);
-        filter_read_f32(&filter, z, in.shape[0]);
-        filter_check(&filter, network_run(stage.network, (const void *const[]){z},
-                                          (void *const[]){z_sr}, &filter.error));
-        filter_write(&filter, z_sr, out.shape[0]);
-        filter_end(&filter);
-        free(z);
-        free(z_sr);
+        stage_filter_output(&out, &in, &stage, stage.out_d, false);
+        stage_filter_whole(&filter, &stage, &in, &out);
     }
     stage_filter_peak(&filter);
     stage_close(&stage);

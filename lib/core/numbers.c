@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-int numbers_parse(const char *text, int count, double *number, struct error *error) {
+int numbers_parse(const char *text, int count, double *number, struct error *error)
+{
     const char *at = text;
     for (int i = 0; i < count; i++) {
         char *end;

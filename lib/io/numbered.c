@@ -6,14 +6,16 @@
 #include <string.h>
 
 /* Where the extension starts, or the end. */
-static const char *extension(const char *path) {
+static const char *extension(const char *path)
+{
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     const char *dot = strrchr(base, '.');
     return dot && dot > base ? dot : base + strlen(base);
 }
 
 /* Print the pattern with its one %d; the number of those it has, or −1. */
-static int print_pattern(FILE *out, const char *pattern, int64_t index) {
+static int print_pattern(FILE *out, const char *pattern, int64_t index)
+{
     enum { WIDTH_AT_MOST = 20 };
     int numbers = 0;
     for (const char *at = pattern; *at; at++) {
@@ -38,7 +40,8 @@ static int print_pattern(FILE *out, const char *pattern, int64_t index) {
 }
 
 int numbered_name(char **name, const char *pattern, int64_t index, bool several,
-                  struct error *error) {
+                  struct error *error)
+{
     size_t size;
     *name = NULL;
     FILE *out = open_memstream(name, &size);

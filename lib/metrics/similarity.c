@@ -38,19 +38,22 @@ int ssim_begin(struct ssim *ssim, int64_t rows, int64_t columns, struct intensit
 {
     *ssim = (struct ssim){.rows = rows, .columns = columns, .a = a, .b = b};
     if (rows < SIMILARITY_WINDOW || columns < SIMILARITY_WINDOW)
-        return error_set(error, "slices of %lld×%lld are smaller than SSIM's window of %d×%d",
+        return error_set(error, "slices of %lldx%lld are smaller than SSIM's window of %dx%d",
                          (long long)rows, (long long)columns, SIMILARITY_WINDOW, SIMILARITY_WINDOW);
     ssim->map = calloc((size_t)(PRODUCTS * rows * columns), sizeof *ssim->map);
-    if (!ssim->map)
-        return error_set(error, "no memory for a slice of %lld×%lld", (long long)rows,
+    ssim->row = calloc((size_t)(PRODUCTS * columns), sizeof *ssim->row);
+    if (!ssim->map || !ssim->row) {
+        ssim_end(ssim);
+        return error_set(error, "no memory for a slice of %lldx%lld", (long long)rows,
                          (long long)columns);
+    }
     return 0;
 }
 
 void ssim_end(struct ssim *ssim)
 {
     free(ssim->map);
-    ssim->map = NULL;
+    free(ssim->row);
 }
 
 static void gaussian_weights(double weight[SIMILARITY_WINDOW])
@@ -65,21 +68,28 @@ static void gaussian_weights(double weight[SIMILARITY_WINDOW])
         weight[i] /= sum;
 }
 
-/* The products of one row, filtered along w: out (columns − 10, PRODUCTS). */
-static void filter_row(const struct ssim *ssim, const double *weight, const float *a,
-                       const float *b, double *out)
+static void multiply_row(const struct ssim *ssim, const float *a, const float *b, double *out)
 {
-    for (int64_t x = 0; x + SIMILARITY_WINDOW <= ssim->columns; x++, out += PRODUCTS) {
-        double sum[PRODUCTS] = {0};
-        for (int i = 0; i < SIMILARITY_WINDOW; i++) {
-            double p = ssim->a.scale * (double)a[x + i] + ssim->a.offset;
-            double q = ssim->b.scale * (double)b[x + i] + ssim->b.offset;
-            double product[PRODUCTS] = {p, q, p * p, q * q, p * q};
-            for (int k = 0; k < PRODUCTS; k++)
-                sum[k] += weight[i] * product[k];
-        }
-        for (int k = 0; k < PRODUCTS; k++)
-            out[k] = sum[k];
+    for (int64_t x = 0; x < ssim->columns; x++, out += PRODUCTS) {
+        double p = ssim->a.scale * (double)a[x] + ssim->a.offset;
+        double q = ssim->b.scale * (double)b[x] + ssim->b.offset;
+        out[0] = p;
+        out[1] = q;
+        out[2] = p * p;
+        out[3] = q * q;
+        out[4] = p * q;
+    }
+}
+
+/* out[j] = Σ weight[i]·in[j + i·step] for count elements. */
+static void weigh(const double *weight, const double *in, int64_t step, double *out, int64_t count)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < count; j++) {
+        double sum = 0;
+        for (int i = 0; i < SIMILARITY_WINDOW; i++)
+            sum += weight[i] * in[j + i * step];
+        out[j] = sum;
     }
 }
 
@@ -100,17 +110,15 @@ double ssim_slice(struct ssim *ssim, const float *a, const float *b)
     int64_t columns = ssim->columns - SIMILARITY_WINDOW + 1;
     int64_t rows = ssim->rows - SIMILARITY_WINDOW + 1;
     int64_t stride = columns * PRODUCTS;
-    for (int64_t y = 0; y < ssim->rows; y++)
-        filter_row(ssim, weight, a + y * ssim->columns, b + y * ssim->columns,
-                   ssim->map + y * stride);
+    for (int64_t y = 0; y < ssim->rows; y++) {
+        multiply_row(ssim, a + y * ssim->columns, b + y * ssim->columns, ssim->row);
+        weigh(weight, ssim->row, PRODUCTS, ssim->map + y * stride, stride);
+    }
     double total = 0;
-    for (int64_t y = 0; y < rows; y++)
-        for (int64_t x = 0; x < columns; x++) {
-            double moment[PRODUCTS] = {0};
-            for (int i = 0; i < SIMILARITY_WINDOW; i++)
-                for (int k = 0; k < PRODUCTS; k++)
-                    moment[k] += weight[i] * ssim->map[(y + i) * stride + x * PRODUCTS + k];
-            total += ssim_of_moments(moment);
-        }
+    for (int64_t y = 0; y < rows; y++) {
+        weigh(weight, ssim->map + y * stride, stride, ssim->row, stride);
+        for (int64_t x = 0; x < columns; x++)
+            total += ssim_of_moments(ssim->row + x * PRODUCTS);
+    }
     return total / (double)(rows * columns);
 }

@@ -30,7 +30,8 @@ double psnr(double squared_error, int64_t count);
 struct ssim {
     int64_t rows, columns;
     struct intensity a, b;
-    double *map; /* the five products, each filtered along w: (rows, columns − 10, 5) */
+    double *map; /* a, b, a², b², ab, each filtered along w: (rows, columns − 10, 5) */
+    double *row; /* of them: (columns, 5) */
 };
 
 /* Slices smaller than the window are refused. */

@@ -10,7 +10,7 @@ int total_variation_begin(struct total_variation *tv, int64_t rows, int64_t colu
     *tv = (struct total_variation){.rows = rows, .columns = columns};
     tv->previous = calloc((size_t)(rows * columns) + 1, sizeof *tv->previous);
     if (!tv->previous)
-        return error_set(error, "no memory for a slice of %lld×%lld", (long long)rows,
+        return error_set(error, "no memory for a slice of %lldx%lld", (long long)rows,
                          (long long)columns);
     return 0;
 }

@@ -51,6 +51,47 @@ void stage_filter_read_volume(struct filter *filter, const struct array *array, 
     volume_to_f32(bytes, DTYPE_U8, volume, count);
 }
 
+/* Extent of a volume (D,H,W) or a latent (D,C,H,W) along D, H or W. */
+static int64_t extent(const struct array *array, int axis)
+{
+    return array->shape[axis && array->rank == 4 ? axis + 1 : axis];
+}
+
+void stage_filter_output(struct array *out, const struct array *in, const struct stage *stage,
+                         int64_t slices, bool volume)
+{
+    array_derive(out, in);
+    out->dtype = DTYPE_F32;
+    out->rank = volume ? 3 : 4;
+    const int64_t latent[4] = {slices, stage->out_c, stage->out_h, stage->out_w};
+    const int64_t plain[3] = {slices, stage->out_h, stage->out_w};
+    memcpy(out->shape, volume ? plain : latent, volume ? sizeof plain : sizeof latent);
+    strcpy(out->kind, volume ? "volume" : "latent");
+    strcpy(out->axes, volume ? "DHW" : "DCHW");
+    for (int axis = 0; axis < 3; axis++)
+        out->spacing[axis] *= (double)extent(in, axis) / (double)extent(out, axis);
+}
+
+void stage_filter_whole(struct filter *filter, const struct stage *stage, const struct array *in,
+                        const struct array *out)
+{
+    int64_t size = sizeof(float), numbers = array_count(in) + array_count(out);
+    stage_filter_plan(filter, stage, network_memory(stage->network).total + numbers * size);
+    float *x = filter_allocate(filter, array_count(in), size);
+    float *y = filter_allocate(filter, array_count(out), size);
+    filter_begin(filter, out);
+    if (in->rank == 3)
+        stage_filter_read_volume(filter, in, x, in->shape[0]);
+    else
+        filter_read_f32(filter, x, in->shape[0]);
+    filter_check(filter, network_run(stage->network, (const void *const[]){x}, (void *const[]){y},
+                                     &filter->error));
+    filter_write(filter, y, out->shape[0]);
+    filter_end(filter);
+    free(x);
+    free(y);
+}
+
 void stage_filter_peak(struct filter *filter)
 {
     struct rusage usage;

@@ -15,6 +15,15 @@ struct stage_settings stage_filter_settings(struct filter *filter);
  * beyond --memory is refused. */
 void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes);
 
+/* Describe a stage's output of `slices` slices: a latent (slices, c, h, w), or with volume a volume
+ * (slices, h, w). Spacing follows the extents. */
+void stage_filter_output(struct array *out, const struct array *in, const struct stage *stage,
+                         int64_t slices, bool volume);
+
+/* For stages that take an array at once: read it, run, write the output. */
+void stage_filter_whole(struct filter *filter, const struct stage *stage, const struct array *in,
+                        const struct array *out);
+
 /* Read slices of a volume (u1 or f4) as f4 in [−1,1]. */
 void stage_filter_read_volume(struct filter *filter, const struct array *array, float *volume,
                               int64_t slices);

@@ -238,6 +238,18 @@ int64_t weights_declared(const struct weights *w, const struct safetensor **list
     return w->count;
 }
 
+int64_t weights_parameters(const struct weights *w)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < w->count; i++) {
+        int64_t count = 1;
+        for (int k = 0; k < w->list[i].rank; k++)
+            count *= w->list[i].shape[k];
+        sum += count;
+    }
+    return sum;
+}
+
 const char *const *weights_declared_metadata(const struct weights *w)
 {
     return (const char *const *)w->metadata;

@@ -47,6 +47,7 @@ int weights_declare_metadata(struct weights *weights, const char *key, const cha
 
 /* What has been asked for, in that order (declaring only). */
 int64_t weights_declared(const struct weights *weights, const struct safetensor **list);
+int64_t weights_parameters(const struct weights *weights); /* their elements together */
 const char *const *weights_declared_metadata(const struct weights *weights);
 
 #endif

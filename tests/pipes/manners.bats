@@ -233,20 +233,46 @@ start() {
     return 1
 }
 
+# assert_stops SIGNAL COMMAND...: the command, which writes z.npy, ends by the signal within a second.
+assert_stops() {
+    local signal=$1 code=0
+    shift
+    mkdir "$signal"
+    start "$signal/z.npy" "$@" -o "$signal/z.npy"
+    [ ! -e "$signal/z.npy" ]
+    sleep 0.3
+    local before=$EPOCHREALTIME
+    kill -s "$signal" $!
+    wait $! || code=$?
+    local after=$EPOCHREALTIME
+    echo "$signal: ended with $code from $before to $after"
+    [ $((${after/./} - ${before/./})) -lt 1000000 ]
+    [ "$code" -eq $((128 + $(kill -l "$signal"))) ]
+    assert_empty_folder "$signal"
+    rmdir "$signal"
+}
+
+# A diffusion that takes a minute: many steps of a small network.
+slow_diffusion() {
+    init-weights ldm3d --width 8 --mult 1,2 --attention 2 --heads 2 --groups 4 -o ldm3d.safetensors
+    slow=(diffuse3d -w ldm3d.safetensors -n 1 --shape 16,4,32,32 --sampler ddpm -q)
+}
+
 @test "SIGINT and SIGTERM stop a filter within a second and leave no file" {
+    slow_diffusion
     for signal in INT TERM; do
-        mkdir "$signal"
-        start "$signal/z.npy" noise --shape 100000,4,256,256 -o "$signal/z.npy"
-        [ ! -e "$signal/z.npy" ]
-        local code=0 before=$EPOCHREALTIME
-        kill -s "$signal" $!
-        wait $! || code=$?
-        local after=$EPOCHREALTIME
-        echo "$signal: ended with $code from $before to $after"
-        [ $((${after/./} - ${before/./})) -lt 1000000 ]
-        [ "$code" -eq $((128 + $(kill -l "$signal"))) ]
-        assert_empty_folder "$signal"
+        assert_stops "$signal" noise --shape 100000,4,256,256
+        assert_stops "$signal" "${slow[@]}"
     done
+}
+
+@test "a network notices between its steps that its reader went away" {
+    slow_diffusion
+    local start=$SECONDS
+    run --separate-stderr bash -c '"$@" | sleep 1; echo "${PIPESTATUS[0]}"' - "${slow[@]}"
+    [ "$output" = 141 ]
+    [ -z "$stderr" ]
+    [ $((SECONDS - start)) -le 10 ]
 }
 
 @test "a signal that the caller ignores stays ignored" {

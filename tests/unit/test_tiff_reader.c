@@ -127,53 +127,54 @@ static void test_labels(void **state)
     unlink(path);
 }
 
+static const struct {
+    const char *description;
+    uint16_t unit;
+    int64_t slices, volumes;
+    double spacing[3]; /* with 50 pixels a unit along W, 25 along H */
+} imagej_cases[] = {
+    {"ImageJ=1.53t\nimages=6\nslices=6\nunit=mm\nspacing=0.25\n", 1, 6, 1, {0.25, 0.04, 0.02}},
+    {"ImageJ=1.53t\nimages=6\nslices=3\nframes=2\nhyperstack=true\nunit=micron\nspacing=-12."
+     "5\n",
+     1,
+     3,
+     2,
+     {0.0125, 4e-5, 2e-5}},
+    {"ImageJ=1.11a\nimages=6\nframes=6\nunit=\\u00B5m\n", 1, 6, 1, {0, 4e-5, 2e-5}},
+    {"ImageJ=1.11a\nimages=6\nchannels=6\nunit=inch\nzunit=cm\nspacing=1\n",
+     3,
+     6,
+     1,
+     {10, 1.016, 0.508}},
+    {"ImageJ=1.11a\nimages=4\nslices=2\nframes=2\nunit=pixel\nspacing=2\n", 1, 6, 1, {0, 0, 0}},
+    {"ImageJ=1\nspacing=nan\nunit=mm\nslices=99999999999999999999\nframes=-1\n",
+     1,
+     6,
+     1,
+     {0, 0.04, 0.02}},
+    {"ImageJ=1\nslices=6\noctpipe={\"version\":1,\"spacing\":[1,2]}\nunit=mm\n",
+     1,
+     6,
+     1,
+     {0, 0.04, 0.02}},
+    {"a microscope", 3, 6, 1, {0, 0.4, 0.2}},
+    {"a microscope", 2, 6, 1, {0, 0, 0}},
+    {NULL, 3, 6, 1, {0, 0.4, 0.2}},
+};
+
 static void test_imagej(void **state)
 {
     (void)state;
     static uint8_t bytes[6 * PIXELS];
     random_bytes(bytes, sizeof bytes);
-    static const struct {
-        const char *description;
-        uint16_t unit;
-        int64_t slices, volumes;
-        double spacing[3]; /* with 50 pixels a unit along W, 25 along H */
-    } cases[] = {
-        {"ImageJ=1.53t\nimages=6\nslices=6\nunit=mm\nspacing=0.25\n", 1, 6, 1, {0.25, 0.04, 0.02}},
-        {"ImageJ=1.53t\nimages=6\nslices=3\nframes=2\nhyperstack=true\nunit=micron\nspacing=-12."
-         "5\n",
-         1,
-         3,
-         2,
-         {0.0125, 4e-5, 2e-5}},
-        {"ImageJ=1.11a\nimages=6\nframes=6\nunit=\\u00B5m\n", 1, 6, 1, {0, 4e-5, 2e-5}},
-        {"ImageJ=1.11a\nimages=6\nchannels=6\nunit=inch\nzunit=cm\nspacing=1\n",
-         3,
-         6,
-         1,
-         {10, 1.016, 0.508}},
-        {"ImageJ=1.11a\nimages=4\nslices=2\nframes=2\nunit=pixel\nspacing=2\n", 1, 6, 1, {0, 0, 0}},
-        {"ImageJ=1\nspacing=nan\nunit=mm\nslices=99999999999999999999\nframes=-1\n",
-         1,
-         6,
-         1,
-         {0, 0.04, 0.02}},
-        {"ImageJ=1\nslices=6\noctpipe={\"version\":1,\"spacing\":[1,2]}\nunit=mm\n",
-         1,
-         6,
-         1,
-         {0, 0.04, 0.02}},
-        {"a microscope", 3, 6, 1, {0, 0.4, 0.2}},
-        {"a microscope", 2, 6, 1, {0, 0, 0}},
-        {NULL, 3, 6, 1, {0, 0.4, 0.2}},
-    };
     const char *path = path_of("imagej.tif");
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+    for (size_t k = 0; k < sizeof imagej_cases / sizeof imagej_cases[0]; k++) {
         struct layout_case layout = {.bits = 8,
                                      .photometric = 1,
                                      .pages = 6,
                                      .resolution = 50,
-                                     .unit = cases[k].unit,
-                                     .description = cases[k].description};
+                                     .unit = imagej_cases[k].unit,
+                                     .description = imagej_cases[k].description};
         struct array found;
         struct error error = {""};
         int64_t volumes = 0;
@@ -181,10 +182,11 @@ static void test_imagej(void **state)
         void *data = load_tiff(path, &as_stored, 0, &found, &volumes, &error);
         if (!data)
             fail_msg("case %zu: %s", k, error.text);
-        assert_int_equal(volumes, cases[k].volumes);
-        assert_shape(&found, DTYPE_U8, cases[k].slices, H, W);
+        assert_int_equal(volumes, imagej_cases[k].volumes);
+        assert_shape(&found, DTYPE_U8, imagej_cases[k].slices, H, W);
         for (int axis = 0; axis < 3; axis++)
-            if (fabs(found.spacing[axis] - cases[k].spacing[axis]) > 1e-6 * cases[k].spacing[axis])
+            if (fabs(found.spacing[axis] - imagej_cases[k].spacing[axis]) >
+                1e-6 * imagej_cases[k].spacing[axis])
                 fail_msg("case %zu: spacing %d is %g", k, axis, found.spacing[axis]);
         assert_memory_equal(data, bytes, sizeof bytes);
         free(data);
@@ -199,61 +201,76 @@ static void test_imagej(void **state)
     unlink(path);
 }
 
-/* One directory and all pages behind its strip, as ImageJ writes beyond 4 GB. */
+static void put(FILE *out, bool big, uint32_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        fputc((int)(value >> 8 * (big ? bytes - 1 - i : i) & 255), out);
+}
+
+/* A TIFF as ImageJ writes it beyond 4 GB: one directory, and all pages behind its strip. */
+static void write_imagej_raw(const char *path, bool big, const uint16_t *words)
+{
+    static const char description[] = "ImageJ=1.53t\nimages=3\nslices=3\n";
+    enum { ENTRIES = 8, TEXT = 8 + 2 + 12 * ENTRIES + 4, DATA = TEXT + sizeof description };
+    static const uint32_t entry[ENTRIES][4] = {
+        {TIFFTAG_IMAGEWIDTH, TIFF_LONG, 1, W},
+        {TIFFTAG_IMAGELENGTH, TIFF_LONG, 1, H},
+        {TIFFTAG_BITSPERSAMPLE, TIFF_SHORT, 1, 16},
+        {TIFFTAG_PHOTOMETRIC, TIFF_SHORT, 1, PHOTOMETRIC_MINISBLACK},
+        {TIFFTAG_IMAGEDESCRIPTION, TIFF_ASCII, sizeof description, TEXT},
+        {TIFFTAG_STRIPOFFSETS, TIFF_LONG, 1, DATA},
+        {TIFFTAG_ROWSPERSTRIP, TIFF_LONG, 1, H},
+        {TIFFTAG_STRIPBYTECOUNTS, TIFF_LONG, 1, 2 * PIXELS},
+    };
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    fputs(big ? "MM" : "II", out);
+    put(out, big, 42, 2);
+    put(out, big, 8, 4); /* where the directory is */
+    put(out, big, ENTRIES, 2);
+    for (int i = 0; i < ENTRIES; i++) {
+        bool is_short = entry[i][1] == TIFF_SHORT;
+        put(out, big, entry[i][0], 2);
+        put(out, big, entry[i][1], 2);
+        put(out, big, entry[i][2], 4);
+        put(out, big, entry[i][3], is_short ? 2 : 4);
+        put(out, big, 0, is_short ? 2 : 0);
+    }
+    put(out, big, 0, 4); /* no other directory */
+    fwrite(description, 1, sizeof description, out);
+    for (int i = 0; i < VOXELS; i++)
+        put(out, big, words[i], 2);
+    assert_int_equal(fclose(out), 0);
+}
+
 static void test_imagej_raw(void **state)
 {
     (void)state;
-    static const char description[] = "ImageJ=1.53t\nimages=3\nslices=3\n";
     static uint16_t words[VOXELS];
+    const char *path = path_of("raw.tif");
     struct array found;
-    size_t size;
     random_bytes((unsigned char *)words, sizeof words);
     for (int big = 0; big < 2; big++) {
-        const char *path = path_of("raw.tif");
-        struct layout_case layout = {.bits = 16,
-                                     .photometric = 1,
-                                     .pages = 1,
-                                     .mode = big ? "wb" : "wl",
-                                     .description = description};
-        write_layout(path, &layout, words);
-        assert_refused(path, &as_stored, "announces 3 images, but it holds one");
-        /* The strip of a TIFF that libtiff wrote is not at its end: point it there. */
-        unsigned char *file = load_bytes(path, &size);
-        FILE *out = fopen(path, "r+b");
-        TIFF *tiff = TIFFOpen(path, "r");
-        uint64_t *offset;
-        assert_int_equal(TIFFGetField(tiff, TIFFTAG_STRIPOFFSETS, &offset), 1);
-        uint32_t old = (uint32_t)offset[0], at = 0, value = (uint32_t)size;
-        TIFFClose(tiff);
-        unsigned char was[4], now[4];
-        for (int i = 0; i < 4; i++) {
-            int shift = 8 * (big ? 3 - i : i);
-            was[i] = (unsigned char)(old >> shift);
-            now[i] = (unsigned char)(value >> shift);
-        }
-        for (uint32_t i = 8; i + 4 <= size && !at; i++) /* the last match stands in the entry */
-            if (!memcmp(file + i, was, 4) && i > old + 2 * PIXELS)
-                at = i;
-        assert_true(at > 0);
-        fseek(out, (long)at, SEEK_SET);
-        fwrite(now, 1, 4, out);
-        fseek(out, 0, SEEK_END);
-        for (int i = 0; i < VOXELS; i++) {
-            unsigned char pair[2] = {(unsigned char)(words[i] >> (big ? 8 : 0)),
-                                     (unsigned char)(words[i] >> (big ? 0 : 8))};
-            fwrite(pair, 1, 2, out);
-        }
-        assert_int_equal(fclose(out), 0);
-        free(file);
+        write_imagej_raw(path, big, words);
         float *data = load_good(path, &as_stored, &found);
-        assert_shape(&found, DTYPE_F32, 3, H, W);
+        assert_shape(&found, DTYPE_F32, D, H, W);
         for (int i = 0; i < VOXELS; i++)
             assert_true(fabs((double)data[i] - (words[i] / 32767.5 - 1)) <= 0x1p-25);
         free(data);
-        assert_int_equal(truncate(path, (off_t)size + 2 * VOXELS - 1), 0);
+        size_t size;
+        free(load_bytes(path, &size));
+        assert_int_equal(truncate(path, (off_t)size - 1), 0);
         assert_refused(path, &as_stored, "announces 3 images, but it holds one");
-        unlink(path);
     }
+    write_layout(path,
+                 &(struct layout_case){.bits = 16,
+                                       .photometric = 1,
+                                       .pages = 1,
+                                       .compression = COMPRESSION_LZW,
+                                       .description = "ImageJ=1.53t\nimages=3\n"},
+                 words);
+    assert_refused(path, &as_stored, "announces 3 images, but it holds one");
+    unlink(path);
 }
 
 static void test_reader_refusals(void **state)
