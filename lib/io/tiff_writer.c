@@ -3,6 +3,7 @@
 #include "lib/io/output.h"
 #include "lib/io/tiff_common.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,15 +210,22 @@ static int write_page(struct tiff_writer *writer)
     return TIFFWriteDirectory(writer->tiff) ? 0 : -1;
 }
 
+/* libtiff says where writing failed, errno, which was 0 before, says why. */
+static int explain_failure(const struct tiff_writer *writer, struct error *error)
+{
+    const char *why = errno ? strerror(errno) : *tiff_reason() ? tiff_reason() : "out of memory";
+    return error_set(error, "writing %s: %s", writer->path, why);
+}
+
 int tiff_writer_write(struct tiff_writer *writer, const void *slice, struct error *error)
 {
     if (writer->next < writer->slices) {
         tiff_quiet();
         if (convert_slice(writer, slice, error) < 0)
             return -1;
+        errno = 0;
         if (write_page(writer) < 0)
-            return error_set(error, "writing %s: %s", writer->path,
-                             *tiff_reason() ? tiff_reason() : "out of memory");
+            return explain_failure(writer, error);
     }
     writer->next++;
     return 0;
@@ -238,12 +246,13 @@ static void release(struct tiff_writer *writer)
 int tiff_writer_close(struct tiff_writer *writer, const char *path, struct error *error)
 {
     tiff_quiet();
+    errno = 0;
     int status = 0;
     if (writer->next < writer->slices)
         status = error_set(error, "writing %s: only %lld of %lld slices came", writer->path,
                            (long long)writer->next, (long long)writer->slices);
     else if (!TIFFFlush(writer->tiff))
-        status = error_set(error, "writing %s: %s", writer->path, tiff_reason());
+        status = explain_failure(writer, error);
     else
         status = output_rename(&writer->output, path, error);
     if (status < 0) {

@@ -16,7 +16,7 @@ void volume_to_f32(const void *from, enum dtype dtype, float *to, int64_t count)
 void volume_to_u8(const float *from, uint8_t *to, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        float scaled = floorf((from[i] + 1.0f) * 127.5f + 0.5f);
+        double scaled = floor(((double)from[i] + 1) * 127.5 + 0.5);
         to[i] = scaled > 0 ? (uint8_t)(scaled < 255 ? scaled : 255) : 0;
     }
 }

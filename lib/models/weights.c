@@ -167,9 +167,10 @@ int weights_get(struct weights *w, const char *key, int rank, const int64_t *sha
                          found, wanted);
     if (tensor->dtype != DTYPE_F32 && tensor->dtype != DTYPE_F16 && tensor->dtype != DTYPE_BF16)
         return error_set(error, "%s: %s is neither F32, F16 nor BF16", w->file.path, tensor->name);
-    weight->data = tensor->data;
+    const char *data = tensor->data, *map = w->file.map;
+    weight->data = data;
     weight->dtype = tensor->dtype;
-    weight->mapped = true;
+    weight->mapped = data >= map && data < map + w->file.map_bytes; /* else a realigned copy */
     return 0;
 }
 

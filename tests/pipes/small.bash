@@ -30,7 +30,7 @@ make_inputs() {
     tiff-to-tensor "$BATS_TEST_DIRNAME/../../testdata/eye-32x64x64.tif" > eye.npy
     crop --to 8,12,20 --from 3,20,7 eye.npy > encode3d.npy
     crop --to 5,16,24 --from 9,20,7 eye.npy > encode2d.npy
-    noise --shape 2,4,3,5 --seed 3 > latent-sr.npy
+    noise --shape 6,4,13,21 --seed 3 > latent-sr.npy
     noise --shape 4,4,6,10 --seed 4 > diffuse3d.npy
     noise --shape 9,4,4,6 --seed 5 > refine-slice.npy
     noise --shape 7,4,3,5 --seed 6 > decode-multislice.npy
