@@ -7,7 +7,7 @@
 #
 # Everything is found by pattern: filters/NAME.c becomes bin/NAME, all of lib/ and kernels/ becomes
 # one static library, tests/unit/test_NAME.c becomes one test program. A file config.mk, when there
-# is one, sets variables for this machine (CC, CFLAGS, PREFIX, DNNL_LIBS, ...).
+# is one, sets variables for this machine (CC, CFLAGS, PREFIX, ...).
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -42,7 +42,6 @@ CC := gcc
 endif
 INSTALL ?= install
 PKG_CONFIG ?= pkg-config
-DNNL_LIBS ?= -ldnnl
 PREFIX ?= /usr/local
 DESTDIR ?=
 WERROR ?= 1
@@ -61,7 +60,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wun
 COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LIBRARY_LIBS) $(DNNL_LIBS) -lm
+LIBS = $(LIBRARY_LIBS) -lm
 
 # Vectorized kernels are compiled once for each instruction set and chosen at run time.
 SIMD_SETS := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) portable
@@ -79,7 +78,8 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
            $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%_$(set).o))
 LIBRARY := $(BUILD)/liboctpipe.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o, \
+                $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into bin/ (the default)
@@ -155,11 +155,17 @@ demo: deps ## synthesize a volume with the weights in the repository
 	$(MAKE) --no-print-directory -f pipelines/demo.mk BIN='$(abspath $(BIN))'
 
 .PHONY: bench
-bench: all ## measure the programs on this machine
-	@PATH='$(abspath $(BIN))':$$PATH pipelines/bench/run
+bench: all $(BUILD)/bench ## measure the programs on this machine
+	@PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BUILD))/bench' pipelines/bench/run $(BENCH_FLAGS)
+
+$(BUILD)/bench: $(BUILD)/pipelines/bench/bench.o $(LIBRARY)
+	@echo '  LD      $@'
+	$(if $(V),set -x)
+	$(LINK) $^ $(LIBS) -o $@
+-include $(BUILD)/pipelines/bench/bench.d
 
 .PHONY: docs
-docs: docs/filters.md pages ## write docs/filters.md, man pages and completions from the option tables
+docs: docs/filters.md pages ## write docs/filters.md, man pages, completions from the option tables
 
 docs/filters.md: $(PROGRAMS)
 	@mkdir -p $(@D)
@@ -186,7 +192,7 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
 
 # Debian and Ubuntu packages; gcc and pkg-config count as there when the commands are.
-PACKAGES := libc6-dev libdnnl-dev libtiff-dev libpng-dev libcjson-dev libopenblas-dev \
+PACKAGES := libc6-dev libtiff-dev libpng-dev libcjson-dev libopenblas-dev \
             liblapacke-dev libcmocka-dev
 COMMANDS := gcc pkg-config bats
 

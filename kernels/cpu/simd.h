@@ -69,6 +69,16 @@ struct quantize_simd {
 };
 enum { QUANTIZE_BLOCK = 32 };
 
+struct convolution_simd {
+    /* c (rows, columns; ldc) = (first ? 0 : c) + a (rows, 2·pairs; lda) · b, bf16 products summed
+     * in f32. rows is a multiple of 8, columns one of 16; b is packed. NULL in sets without bf16
+     * products; to be called only where cpu_has_bf16. */
+    void (*multiply_bf16)(int64_t rows, int64_t pairs, int64_t columns, const uint16_t *a,
+                          int64_t lda, const uint16_t *b, float *c, int64_t ldc, bool first);
+    /* Pack the transpose of `from` (count, depth), padded with zeros to 16 columns and pairs. */
+    void (*pack_bf16)(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b);
+};
+
 struct simd {
     const char *name; /* "avx512", "avx2", "portable" */
     const struct convert_simd *convert;
@@ -77,6 +87,7 @@ struct simd {
     const struct attention_simd *attention;
     const struct linear_simd *linear;
     const struct quantize_simd *quantize;
+    const struct convolution_simd *convolution;
 };
 
 #define SIMD_TABLES(set)                                                                           \
@@ -85,7 +96,8 @@ struct simd {
     extern const struct resample_simd resample_simd_##set;                                         \
     extern const struct attention_simd attention_simd_##set;                                       \
     extern const struct linear_simd linear_simd_##set;                                             \
-    extern const struct quantize_simd quantize_simd_##set;
+    extern const struct quantize_simd quantize_simd_##set;                                         \
+    extern const struct convolution_simd convolution_simd_##set;
 
 SIMD_TABLES(portable)
 #ifndef SIMD_ONLY_PORTABLE

@@ -100,8 +100,9 @@ struct tensor graph_tensor(const struct graph *graph, int value)
     return graph->value[value].tensor;
 }
 
-static double node_flops(const struct operation *o)
+double graph_node_flops(const struct graph_node *node)
 {
+    const struct operation *o = &node->operation;
     struct shape in = o->input[0].shape, out = o->output.shape;
     double maps = (double)shape_count(out);
     if (o->kind == OP_CONVOLUTION) {
@@ -124,6 +125,6 @@ double graph_flops(const struct graph *graph)
 {
     double sum = 0;
     for (int i = 0; i < graph->nodes; i++)
-        sum += node_flops(&graph->node[i].operation);
+        sum += graph_node_flops(&graph->node[i]);
     return sum;
 }

@@ -48,8 +48,9 @@ int graph_output(struct graph *graph, int value, struct error *error);
 
 struct tensor graph_tensor(const struct graph *graph, int value);
 
-/* Floating-point operations (2 per multiply-accumulate, dense count) of one run: convolutions,
- * linear layers and attention. */
+/* Floating-point operations (2 per multiply-accumulate, dense count) of one run, of one node and of
+ * all: convolutions, linear layers and attention. */
+double graph_node_flops(const struct graph_node *node);
 double graph_flops(const struct graph *graph);
 
 #endif

@@ -33,4 +33,8 @@ int network_prepare(struct network *network, struct error *error);
 int network_run(struct network *network, const void *const *inputs, void *const *outputs,
                 struct error *error);
 
+/* The same, and the seconds that each node of the graph took; NULL: not asked for. */
+int network_profile(struct network *network, const void *const *inputs, void *const *outputs,
+                    double *seconds, struct error *error);
+
 #endif

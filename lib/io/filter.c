@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -137,11 +138,16 @@ void filter_detail(struct filter *filter, const char *format, ...)
 }
 
 /* Filters of one pipe share the cores, so threads sleep while they wait. OpenMP's runtime reads its
- * policy when it is loaded, before main: set it and start over. Without /proc go on as it is. */
+ * policy when it is loaded, before main: set it and start over, under the program's own path so
+ * that ps and kill know its name. Without /proc go on as it is. */
 static void wait_passively(char **argv)
 {
-    if (setenv("OMP_WAIT_POLICY", "passive", false) == 0)
-        execv("/proc/self/exe", argv);
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0 || setenv("OMP_WAIT_POLICY", "passive", false))
+        return;
+    path[length] = 0;
+    execv(path, argv);
 }
 
 static bool takes(const struct program *program, const void *target)

@@ -233,7 +233,7 @@ start() {
     return 1
 }
 
-# assert_stops SIGNAL COMMAND...: the command, which writes z.npy, ends by the signal within a second.
+# assert_stops SIGNAL COMMAND...: the command ends by the signal within a second.
 assert_stops() {
     local signal=$1 code=0
     shift

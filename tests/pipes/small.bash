@@ -17,7 +17,9 @@ make_weights() {
 }
 
 # For each network filter: its command, and an input that is small and of no round size.
+# shellcheck disable=SC2034 # used by the tests
 networks=(encode3d encode2d latent-sr diffuse3d refine-slice decode-multislice)
+# shellcheck disable=SC2034
 declare -gA command=(
     [encode3d]="encode3d -w nhae.safetensors"
     [encode2d]="encode2d -w nhae.safetensors"
@@ -62,7 +64,7 @@ payload() {
         done
         at=$((at + 10 + length))
         if [[ $header != *"# octpipe trailer"* ]]; then
-            bytes "$1" $at $count
+            bytes "$1" "$at" "$count"
         fi
         at=$((at + count))
     done

@@ -542,7 +542,7 @@ static void test_refusals(void **state)
     refused(o, "crop");
     o = x.operation;
     o.convolution.stride[AXIS_W] = 2;
-    refused(o, "depth only");
+    refused(o, "extents");
     o = x.operation;
     o.output.shape.c = 5;
     refused(o, "channels");

@@ -1,0 +1,77 @@
+#include "kernels/cpu/vector.h"
+
+/* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. A tile of 8×3 sums stays in
+ * registers; b is packed in panels of 48 columns, two depths of a column side by side. */
+#if defined __AVX512F__
+#include <immintrin.h>
+
+enum { TILE_ROWS = 8, TILE_VECTORS = 3, PANEL = TILE_VECTORS * LANES, COLUMNS_MULTIPLE = 16 };
+#define BF16_PRODUCTS __attribute__((target("avx512bf16")))
+
+INLINE BF16_PRODUCTS void tile(const int vectors, int64_t pairs, const uint16_t *a, int64_t lda,
+                               const uint16_t *b, float *c, int64_t ldc, bool first)
+{
+    __m512 sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + i * ldc + v * LANES);
+    for (int64_t k = 0; k < pairs; k++) {
+        __m512i row[TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            row[v] = _mm512_loadu_si512(b + (k * vectors + v) * 2 * LANES);
+#pragma GCC unroll 8
+        for (int i = 0; i < TILE_ROWS; i++) {
+            int32_t pair;
+            memcpy(&pair, a + i * lda + 2 * k, sizeof pair);
+            __m512i both = _mm512_set1_epi32(pair);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] = _mm512_dpbf16_ps(sum[i][v], (__m512bh)both, (__m512bh)row[v]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            _mm512_storeu_ps(c + i * ldc + v * LANES, sum[i][v]);
+}
+
+static BF16_PRODUCTS void multiply_bf16(int64_t rows, int64_t pairs, int64_t columns,
+                                        const uint16_t *a, int64_t lda, const uint16_t *b, float *c,
+                                        int64_t ldc, bool first)
+{
+    for (int64_t j = 0; j < columns; j += PANEL)
+        for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+            const uint16_t *tile_a = a + i * lda, *tile_b = b + 2 * j * pairs;
+            float *tile_c = c + i * ldc + j;
+            int64_t vectors = (columns - j) / LANES;
+            if (vectors >= 3)
+                tile(3, pairs, tile_a, lda, tile_b, tile_c, ldc, first);
+            else if (vectors == 2)
+                tile(2, pairs, tile_a, lda, tile_b, tile_c, ldc, first);
+            else
+                tile(1, pairs, tile_a, lda, tile_b, tile_c, ldc, first);
+        }
+}
+
+static void pack_bf16(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b)
+{
+    int64_t padded = (count + COLUMNS_MULTIPLE - 1) / COLUMNS_MULTIPLE * COLUMNS_MULTIPLE;
+    int64_t pairs = (depth + 1) / 2;
+    for (int64_t column = 0; column < padded; column++) {
+        int64_t start = column / PANEL * PANEL;
+        int64_t columns = padded - start < PANEL ? padded - start : PANEL;
+        uint16_t *to = b + 2 * (start * pairs + column - start);
+        for (int64_t i = 0; i < 2 * pairs; i++)
+            to[i / 2 * 2 * columns + i % 2] =
+                column < count && i < depth ? from[column * depth + i] : 0;
+    }
+}
+
+const struct convolution_simd SIMD_NAME(convolution_simd) = {multiply_bf16, pack_bf16};
+#else
+const struct convolution_simd SIMD_NAME(convolution_simd) = {NULL, NULL};
+#endif
