@@ -181,13 +181,16 @@ static const char *setup(struct convolution_state *s, struct needs *needs)
     bool padded = false;
     for (int a = 0; a < AXES; a++)
         padded |= c->pad_front[a] || c->pad_back[a];
-    s->gathered = c->transposed || (c->padding == PADDING_REPLICATE && padded);
+    bool winograd = winograd_suits(o);
+    s->gathered = c->transposed || (c->padding == PADDING_REPLICATE && padded && !winograd);
     s->axes = flat && !s->gathered ? 2 : 3;
     if (c->transposed)
         shape_transposed(s);
     else
         shape_plain(s);
-    why = s->gathered ? make_slabs(s, needs) : make_piece(s, &s->slab[0], 0, NULL, needs);
+    why = winograd      ? winograd_create(&s->winograd, o, needs)
+          : s->gathered ? make_slabs(s, needs)
+                        : make_piece(s, &s->slab[0], 0, NULL, needs);
     s->bias = needs->prepared;
     needs->prepared += aligned((size_t)o->output.shape.c * sizeof(float));
     needs->scratch = convolution_weights_scratch(s);
@@ -197,6 +200,7 @@ static const char *setup(struct convolution_state *s, struct needs *needs)
 static void destroy(void *state)
 {
     struct convolution_state *s = state;
+    winograd_destroy(s->winograd);
     for (int phase = 0; phase < CONVOLUTION_PHASES; phase++) {
         onednn_convolution_destroy(s->slab[phase].convolution);
         onednn_convolution_destroy(s->rest[phase].convolution);
@@ -222,6 +226,20 @@ static const char *create(const struct operation *operation, void **state, struc
     return NULL;
 }
 
+static const char *pack(const struct convolution_state *s, int phase, const float *weights,
+                        char *prepared)
+{
+    const struct convolution_piece *slab = &s->slab[phase], *rest = &s->rest[phase];
+    if (s->winograd) {
+        winograd_pack(s->winograd, weights, prepared);
+        return NULL;
+    }
+    const char *why = onednn_pack_weights(slab->convolution, weights, prepared + slab->weights);
+    if (!why && rest->convolution && rest->weights != slab->weights)
+        why = onednn_pack_weights(rest->convolution, weights, prepared + rest->weights);
+    return why;
+}
+
 static const char *prepare(void *state, const struct operation *operation, void *prepared,
                            void *scratch)
 {
@@ -229,13 +247,8 @@ static const char *prepare(void *state, const struct operation *operation, void 
     s->operation = *operation;
     s->prepared = prepared;
     const char *why = NULL;
-    for (int phase = 0; phase < s->phases && !why; phase++) {
-        const float *weights = convolution_weights(s, phase, scratch);
-        struct convolution_piece *slab = &s->slab[phase], *rest = &s->rest[phase];
-        why = onednn_pack_weights(slab->convolution, weights, (char *)prepared + slab->weights);
-        if (!why && rest->convolution && rest->weights != slab->weights)
-            why = onednn_pack_weights(rest->convolution, weights, (char *)prepared + rest->weights);
-    }
+    for (int phase = 0; phase < s->phases && !why; phase++)
+        why = pack(s, phase, convolution_weights(s, phase, scratch), prepared);
     convolution_bias(s, (float *)(void *)((char *)prepared + s->bias));
     return why;
 }
@@ -276,8 +289,21 @@ static const char *run_slabs(const struct convolution_state *s, const void *inpu
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_state *s = state;
-    if (s->operation.convolution.residual && output != inputs[1])
-        memcpy(output, inputs[1], (size_t)tensor_bytes(s->operation.output));
+    const void *residual = s->operation.convolution.residual ? inputs[1] : NULL;
+    if (s->winograd) {
+        winograd_run(s->winograd, &(struct winograd_call){
+                                      .input = inputs[0],
+                                      .residual = residual,
+                                      .beta = s->beta,
+                                      .bias = (const void *)(s->prepared + s->bias),
+                                      .weights = s->prepared,
+                                      .output = output,
+                                      .workspace = workspace,
+                                  });
+        return NULL;
+    }
+    if (residual && output != residual)
+        memcpy(output, residual, (size_t)tensor_bytes(s->operation.output));
     return s->gathered ? run_slabs(s, inputs[0], output, workspace)
                        : run_piece(s, &s->slab[0], inputs[0], output, workspace);
 }

@@ -1,7 +1,8 @@
 /* The CPU convolution in three files: convolution.c chooses and runs, convolution_gather.c writes
  * padded slabs, convolution_weights.c rewrites kernels for them.
  *
- * Zero-padded convolutions go to oneDNN as they are. Replicate padding, which oneDNN lacks, is
+ * What winograd_suits() accepts goes to winograd.h, with either padding. Other zero-padded
+ * convolutions go to oneDNN as they are. Replicate padding, which oneDNN lacks, is
  * written into the workspace slab by slab along d. There a strided kernel becomes a dense one over
  * space-to-depth channels, and a transposed convolution with stride s along d becomes s dense
  * convolutions whose outputs interleave. */
@@ -9,6 +10,7 @@
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_H
 
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/winograd.h"
 #include "kernels/operation.h"
 
 enum { CONVOLUTION_PHASES = 4 /* at most: the stride of a transposed convolution */ };
@@ -33,7 +35,8 @@ struct convolution_state {
     int64_t gathered_extent[AXES];           /* h and w of a gathered slab; d depends on the rows */
     int phases;
     struct convolution_piece slab[CONVOLUTION_PHASES], rest[CONVOLUTION_PHASES];
-    float alpha, beta; /* output = alpha·conv + beta·residual */
+    struct winograd *winograd; /* NULL: oneDNN; its weights begin the prepared block */
+    float alpha, beta;         /* output = alpha·conv + beta·residual */
     size_t bias, gather_bytes;
     const char *prepared;
 };
