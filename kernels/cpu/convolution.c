@@ -70,10 +70,20 @@ static const char *create(const struct operation *operation, void **state, struc
         s.alpha = 1.0f / (1.0f + expf(-s.alpha));
         s.beta = 1.0f - s.alpha;
     }
-    convolution_measure(&s, needs);
+    why = convolution_measure(&s, needs);
+    if (why)
+        return why;
     *in_place = operation->convolution.residual ? 1 : -1;
     *state = cpu_keep(&s, sizeof s);
+    if (!*state)
+        winograd_destroy(s.winograd);
     return *state ? NULL : "out of memory";
+}
+
+static void destroy(void *state)
+{
+    winograd_destroy(((struct convolution_state *)state)->winograd);
+    free(state);
 }
 
 static const char *prepare(void *state, const struct operation *operation, void *prepared,
@@ -86,25 +96,43 @@ static const char *prepare(void *state, const struct operation *operation, void 
     return NULL;
 }
 
+/* Neighbouring units read the same weights. */
+static void run_units(const struct convolution_state *s, const void *input, void *output,
+                      char *workspace)
+{
+    struct shape out = s->operation.output.shape;
+    int64_t blocks = (out.h * out.w + PIXELS - 1) / PIXELS, slices = out.n * out.d;
+    int64_t units = (s->columns + COLUMNS - 1) / COLUMNS * slices * blocks;
+    int team = cpu_team(s->threads, shape_count(out) * s->taps * s->depth / 64);
+#pragma omp parallel for schedule(dynamic) num_threads(team)
+    for (int64_t unit = 0; unit < units; unit++) {
+        int64_t block = unit % blocks, slice = unit / blocks % slices;
+        convolution_unit(s, input, slice / out.d, slice % out.d, block * PIXELS,
+                         unit / blocks / slices, output,
+                         workspace + omp_get_thread_num() * s->desk_bytes);
+    }
+}
+
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_state *s = state;
-    const struct operation *o = &s->operation;
-    struct shape out = o->output.shape;
-    if (o->convolution.residual && output != inputs[1])
-        memcpy(output, inputs[1], (size_t)tensor_bytes(o->output));
-    int64_t blocks = (out.h * out.w + PIXELS - 1) / PIXELS;
-    int64_t chunks = (s->columns + COLUMNS - 1) / COLUMNS, units = chunks * out.n * out.d * blocks;
-    int team = cpu_team(s->threads, shape_count(out) * s->taps * s->depth / 64);
-    /* Neighbouring units read the same weights. */
-#pragma omp parallel for schedule(dynamic) num_threads(team)
-    for (int64_t unit = 0; unit < units; unit++) {
-        int64_t block = unit % blocks, slice = unit / blocks % (out.n * out.d);
-        convolution_unit(s, inputs[0], slice / out.d, slice % out.d, block * PIXELS,
-                         unit / blocks / (out.n * out.d), output,
-                         (char *)workspace + omp_get_thread_num() * s->desk_bytes);
+    const void *residual = s->operation.convolution.residual ? inputs[1] : NULL;
+    if (s->winograd) {
+        winograd_run(s->winograd, &(struct winograd_call){
+                                      .input = inputs[0],
+                                      .residual = residual,
+                                      .beta = s->beta,
+                                      .bias = (const void *)(s->prepared + s->bias),
+                                      .weights = s->prepared,
+                                      .output = output,
+                                      .workspace = workspace,
+                                  });
+        return NULL;
     }
+    if (residual && output != residual)
+        memcpy(output, residual, (size_t)tensor_bytes(s->operation.output));
+    run_units(s, inputs[0], output, workspace);
     return NULL;
 }
 
-const struct kernel cpu_convolution = {create, prepare, run, free};
+const struct kernel cpu_convolution = {create, prepare, run, destroy};

@@ -1,4 +1,5 @@
-/* The CPU convolution: matrix products, tap by tap.
+/* The CPU convolution: by winograd.h where winograd_suits says so, else by matrix products, tap by
+ * tap, as follows.
  *
  * The outputs of a slice are cut into blocks of PIXELS, the output channels into chunks of COLUMNS;
  * a unit is one chunk of one block. For each tap, in order, the pixels that a block sees under it
@@ -8,6 +9,7 @@
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_H
 
+#include "kernels/cpu/winograd.h"
 #include "kernels/operation.h"
 
 enum {
@@ -19,9 +21,10 @@ enum {
 
 struct convolution_state {
     struct operation operation;
-    bool bf16;       /* products of bf16, else of f32 */
-    int64_t depth;   /* channels of a collected pixel: in, for bf16 rounded up to pairs */
-    int64_t columns; /* out, rounded up */
+    struct winograd *winograd; /* NULL: by matrix products; else its weights begin the block */
+    bool bf16;                 /* products of bf16, else of f32 */
+    int64_t depth;             /* channels of a collected pixel: in, for bf16 rounded up to pairs */
+    int64_t columns;           /* out, rounded up */
     int64_t taps;
     int64_t tap_bytes;  /* packed weights of a tap */
     int64_t desk_bytes; /* workspace of a thread */
@@ -36,8 +39,9 @@ static inline int64_t convolution_rounded(int64_t count, int64_t multiple)
     return (count + multiple - 1) / multiple * multiple;
 }
 
-/* Bytes of the prepared block's weights, of scratch to pack them, of a thread's workspace. */
-void convolution_measure(struct convolution_state *state, struct needs *needs);
+/* Choose the way; bytes of the prepared block, of scratch to pack it, of the workspace. Returns
+ * NULL or a static reason. */
+const char *convolution_measure(struct convolution_state *state, struct needs *needs);
 
 /* Pack weights and bias, scaled by alpha. */
 void convolution_pack(const struct convolution_state *state, void *prepared, void *scratch);

@@ -23,7 +23,7 @@ static int64_t widest_part(const struct operation *o)
     return widest;
 }
 
-void convolution_measure(struct convolution_state *s, struct needs *needs)
+static void measure_products(struct convolution_state *s, struct needs *needs)
 {
     const struct operation *o = &s->operation;
     int64_t in = o->input[0].shape.c, out = o->output.shape.c, element = s->bf16 ? 2 : 4;
@@ -35,12 +35,26 @@ void convolution_measure(struct convolution_state *s, struct needs *needs)
     s->tap_bytes = convolution_rounded(s->depth * s->columns * element, 64);
     s->desk_bytes = convolution_rounded(PIXELS * s->depth * element, 64) +
                     (PIXELS * COLUMNS + PIXELS) * (int64_t)sizeof(float);
-    *needs = (struct needs){0};
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    s->bias = cpu_reserve(&needs->prepared, out, sizeof(float));
     cpu_reserve(&needs->scratch, out * in + widest_part(o), sizeof(float));
     cpu_reserve(&needs->scratch, out * in, sizeof(uint16_t));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
+}
+
+const char *convolution_measure(struct convolution_state *s, struct needs *needs)
+{
+    const struct operation *o = &s->operation;
+    *needs = (struct needs){0};
+    if (o->convolution.parts == 1 && !o->convolution.first_channel && winograd_suits(o)) {
+        const char *why = winograd_create(&s->winograd, o, needs);
+        if (why)
+            return why;
+        cpu_reserve(&needs->scratch, weight_count(&o->weight[0]), sizeof(float));
+    } else {
+        measure_products(s, needs);
+    }
+    s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
+    return NULL;
 }
 
 /* One tap of all parts as a matrix (out, in), scaled by alpha. */
@@ -83,7 +97,21 @@ static void pack_bias(const struct convolution_state *s, float *bias)
     }
 }
 
-void convolution_pack(const struct convolution_state *s, void *prepared, void *scratch)
+/* Winograd takes the kernel as it is, in f32 and scaled. */
+static void pack_winograd(const struct convolution_state *s, void *prepared, float *scratch)
+{
+    const struct weight *w = &s->operation.weight[0];
+    const float *kernel = w->data;
+    if (w->dtype != DTYPE_F32 || s->operation.convolution.mix) {
+        weight_to_f32(w, 0, weight_count(w), scratch);
+        for (int64_t i = 0; i < weight_count(w); i++)
+            scratch[i] *= s->alpha;
+        kernel = scratch;
+    }
+    winograd_pack(s->winograd, kernel, prepared);
+}
+
+static void pack_products(const struct convolution_state *s, void *prepared, void *scratch)
 {
     int64_t in = s->operation.input[0].shape.c, out = s->operation.output.shape.c;
     float *matrix = scratch, *wide = matrix + out * in;
@@ -101,5 +129,13 @@ void convolution_pack(const struct convolution_state *s, void *prepared, void *s
             simd()->attention->pack_transposed(rows, out, in, packed);
         }
     }
+}
+
+void convolution_pack(const struct convolution_state *s, void *prepared, void *scratch)
+{
+    if (s->winograd)
+        pack_winograd(s, prepared, scratch);
+    else
+        pack_products(s, prepared, scratch);
     pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
 }

@@ -79,6 +79,41 @@ struct convolution_simd {
     void (*pack_bf16)(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b);
 };
 
+/* A product of Winograd's convolution: rows (tiles) times channels, summed over kernel planes. Row
+ * r of plane k begins at a + r·row_step + k·plane_step; b is packed, plane after plane. */
+struct winograd_product {
+    const float *a, *b;
+    int64_t row_step, plane_step, depth; /* depth: channels summed over */
+    int planes;
+};
+
+/* Where the outputs of a tile go: output = sum + bias + beta·residual, the first `rows` rows and
+ * `columns` columns of 4×4. residual may be NULL or the output itself, bias may be NULL. */
+struct winograd_tile {
+    float *output;
+    const float *residual, *bias;
+    int64_t row_step, column_step, channels;
+    int rows, columns;
+    float beta;
+};
+
+struct winograd_simd {
+    int lanes;   /* of a vector */
+    int rows;    /* of a register tile: multiply works on multiples of it */
+    int vectors; /* of a register tile, at most */
+    /* Kernels of one vector of outputs, (channels, 3×3, lanes), to 36 products each: product i of
+     * channel c goes to to + i·step + c·stride. */
+    void (*transform_weights)(const float *taps, int64_t channels, float *to, int64_t stride,
+                              int64_t step);
+    /* A patch of 6×6 pixels to 36 products: product i of channel c goes to to[i·step + c]. Rows of
+     * `to` have room for whole vectors. */
+    void (*transform_input)(const float *const *pixel, int64_t channels, float *to, int64_t step);
+    /* to (rows, vectors·lanes) = a·b. */
+    void (*multiply)(const struct winograd_product *product, int vectors, int64_t rows, float *to);
+    /* Sums of one tile, sum i of channel c at products[i·step + c], to its outputs. */
+    void (*transform_output)(const struct winograd_tile *tile, const float *products, int64_t step);
+};
+
 struct simd {
     const char *name; /* "avx512", "avx2", "portable" */
     const struct convert_simd *convert;
@@ -88,6 +123,7 @@ struct simd {
     const struct linear_simd *linear;
     const struct quantize_simd *quantize;
     const struct convolution_simd *convolution;
+    const struct winograd_simd *winograd;
 };
 
 #define SIMD_TABLES(set)                                                                           \
@@ -97,7 +133,8 @@ struct simd {
     extern const struct attention_simd attention_simd_##set;                                       \
     extern const struct linear_simd linear_simd_##set;                                             \
     extern const struct quantize_simd quantize_simd_##set;                                         \
-    extern const struct convolution_simd convolution_simd_##set;
+    extern const struct convolution_simd convolution_simd_##set;                                   \
+    extern const struct winograd_simd winograd_simd_##set;
 
 SIMD_TABLES(portable)
 #ifndef SIMD_ONLY_PORTABLE
