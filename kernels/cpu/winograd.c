@@ -83,11 +83,11 @@ static int64_t vectors_of(const struct winograd *w, int64_t channels)
     return blocks_of(channels, w->simd->lanes);
 }
 
-/* Products for each pair of channels, measured against oneDNN's direct convolution. The transforms
- * of inputs and outputs add a quarter to Winograd's 36 a tile; that of the weights, done in every
- * run, costs as much as 600. (Weights kept transformed take four times the memory and save nothing
- * on maps of 16² and more: reading them takes as long as making them.) 2-D networks are run on four
- * slices or more. With few input channels the transforms of the outputs prevail. */
+/* Both convolutions in products for each pair of channels and plane of the kernel, as measured. The
+ * transforms of inputs and outputs add a quarter to Winograd's 36 a tile; that of the weights, done
+ * in every run, costs as much as 600. Weights kept transformed would take four times the memory and
+ * save nothing from 64 tiles on, where reading them takes as long as making them. 2-D networks are
+ * run on four slices or more. With few input channels the transforms of the outputs prevail. */
 static bool is_faster(struct shape in, struct shape out, int planes)
 {
     const double few_slices = 4, gain = 1.25;
@@ -361,8 +361,8 @@ static void run_part(const struct winograd *w, const struct winograd_call *call,
                      const struct part *part)
 {
     float *weights = call->workspace;
-    char *memory =
-        (char *)call->workspace + w->threads_at + (size_t)omp_get_thread_num() * w->thread_bytes;
+    float *memory = weights + (w->threads_at + (size_t)omp_get_thread_num() * w->thread_bytes) /
+                                  sizeof *weights;
     int64_t blocks = count_blocks(w), across = blocks_of(w->tiles, w->block_tiles);
     int64_t layers = blocks_of(w->out.d, w->block_slices);
     transform_weights(w, call->weights, part, weights);
@@ -376,7 +376,7 @@ static void run_part(const struct winograd *w, const struct winograd_call *call,
         b.slices = at_most(w->block_slices, w->out.d - b.slice);
         b.tiles = at_most(w->block_tiles, w->tiles - b.tile);
         b.pitch = pitch_of(w, b.tiles);
-        run_block(w, call, &b, part, weights, (float *)(void *)memory);
+        run_block(w, call, &b, part, weights, memory);
     }
 }
 
