@@ -24,27 +24,12 @@ static int check_map(int64_t h, int64_t w, int64_t multiple, struct error *error
     return 0;
 }
 
-/* Kernels count a map's positions, times the bytes of an element, in 32 bits. */
-static const int64_t positions_at_most = 1 << 28;
-
-static int check_positions(const struct graph *graph, struct error *error)
-{
-    for (int i = 0; i < graph->values; i++) {
-        struct shape s = graph->value[i].tensor.shape;
-        if (s.d * s.h * s.w > positions_at_most)
-            return error_set(error, "absurd shape: a map of %lld×%lld×%lld, beyond %lld positions",
-                             (long long)s.d, (long long)s.h, (long long)s.w,
-                             (long long)positions_at_most);
-    }
-    return 0;
-}
-
 /* Turn a finished graph into a network and hold its plan against --memory. */
 static int finish(struct stage *stage, struct builder *b, int output,
                   const struct stage_settings *settings, struct error *error)
 {
     layer_output(b, output);
-    if (b->failed || check_positions(b->graph, error)) {
+    if (b->failed) {
         graph_destroy(b->graph);
         return -1;
     }

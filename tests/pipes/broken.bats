@@ -235,7 +235,7 @@ here
 0,4,8,8 an array without elements
 8,0,8 an array without elements
 end
-    # Networks that take the whole array, asked for more than they can count.
+    # Networks that take the whole array, asked for more than there is memory.
     for extent in 1048576 1073741824 2199023255552; do
         { bare '<f4' "$extent, 64, 64"; head -c 100000 /dev/zero; } > volume.npy
         { bare '<f4' "$extent, 4, 64, 64"; head -c 100000 /dev/zero; } > latent.npy
@@ -245,9 +245,10 @@ end
                 input=volume.npy
             fi
             run --separate-stderr bash -c "cat $input | ${command[$name]} -q -o out/z.npy"
+            stderr=$(grep -v AddressSanitizer <<< "$stderr") # it warns when memory is out
             echo "$name ($extent): '$stderr'"
             [ "$status" -eq 2 ]
-            [ "${#stderr_lines[@]}" -eq 1 ]
+            [ "$(wc -l <<< "$stderr")" -eq 1 ]
             [[ "$stderr" == "$name: stdin: "* ]]
             [ -z "$(ls -A out)" ]
         done

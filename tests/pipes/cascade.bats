@@ -72,7 +72,7 @@ spacing() {
     for name in "${networks[@]}"; do
         echo "$name"
         ${command[$name]} "$name.npy" --threads 1 > one.npy
-        for threads in 2 3; do
+        for threads in 2 3 8; do
             ${command[$name]} "$name.npy" --threads $threads > more.npy
             assert_same one.npy more.npy
         done
