@@ -18,7 +18,7 @@ struct winograd_call {
     void *workspace;
 };
 
-/* True where Winograd takes this convolution, and takes it faster than oneDNN: decided by the shape
+/* True where Winograd takes this convolution, and takes it faster than direct products: decided by the shape
  * of one sample (of one slice of a 2-D convolution) alone. */
 bool winograd_suits(const struct operation *operation);
 

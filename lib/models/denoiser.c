@@ -115,11 +115,6 @@ int64_t denoiser_timesteps(const struct denoiser *d)
     return d->schedule.timesteps;
 }
 
-bool denoiser_needs_step_noise(const struct denoiser *d)
-{
-    return sampler_needs_noise(d->sampler);
-}
-
 void denoiser_noise(uint64_t seed, enum random_stage stage, int64_t array, int64_t step,
                     int64_t first, int64_t slices, int64_t count, float *out)
 {

@@ -37,7 +37,6 @@ int64_t denoiser_bytes(const struct denoiser *denoiser);
 const struct stage *denoiser_stage(const struct denoiser *denoiser);
 int64_t denoiser_steps(const struct denoiser *denoiser);     /* calls of the network in a run */
 int64_t denoiser_timesteps(const struct denoiser *denoiser); /* T of the schedule */
-bool denoiser_needs_step_noise(const struct denoiser *denoiser);
 
 /* Where a batch stands, and noise from files where there is any. */
 struct denoiser_batch {

@@ -61,11 +61,6 @@ void weights_close(struct weights *w)
     free(w);
 }
 
-bool weights_declaring(const struct weights *w)
-{
-    return w->declaring;
-}
-
 int weights_anchor(struct weights *w, const char *anchor, const char *usual, const char *network,
                    struct error *error)
 {

@@ -18,8 +18,6 @@ struct weights *weights_declare(void); /* NULL: out of memory */
 
 void weights_close(struct weights *weights); /* NULL is fine */
 
-bool weights_declaring(const struct weights *weights);
-
 /* Checkpoints put networks under prefixes ("", "model.", …). Set the prefix for the keys that
  * follow to whatever stands before `anchor`; the shortest wins. When declaring, the prefix is
  * `usual`. An anchor that is not there is an error that names the network. */
