@@ -61,12 +61,15 @@ enum padding { PADDING_ZERO, PADDING_REPLICATE };
  * first_channel+1, … of the kernel are used (a slice of a 1×1 skip over a concatenation).
  * With `residual`, input 1 has the output's shape and is added. With `mix`, weight 2 is a scalar m,
  * a = sigmoid(m): output = a·conv + (1−a)·residual (MODEL.md, multi-slice decoder).
- * transposed: the input is padded first, then output extent = (padded − 1)·stride − 2·crop +
- * kernel, where crop is what frameworks call the padding of a transposed convolution; crop ≥ kernel
- * − stride, so that every output position sees only the padded input. */
+ * upsampled: the input is read as if each position stood twice along the axis, before padding
+ * (nearest ×2 upsampling, never stored). transposed: the input is padded first, then output extent
+ * = (padded − 1)·stride − 2·crop + kernel, where crop is what frameworks call the padding of a
+ * transposed convolution; crop ≥ kernel − stride, so that every output position sees only the
+ * padded input. */
 struct convolution {
     int kernel[AXES], stride[AXES], pad_front[AXES], pad_back[AXES], crop[AXES];
     enum padding padding;
+    bool upsampled[AXES];
     bool transposed, residual, mix;
     int parts;
     int64_t first_channel;

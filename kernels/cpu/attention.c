@@ -12,10 +12,11 @@
 
 enum {
     QUERY_BLOCK = 64,
-    KEY_BLOCK = 256,     /* at most */
-    TILE_ROWS = 8,       /* the product takes multiples of this many rows … */
-    TILE_COLUMNS = 16,   /* … and of this many columns */
-    BLOCKS_A_THREAD = 4, /* query blocks between two packings */
+    KEY_BLOCK = 240,      /* at most */
+    KEY_MULTIPLE = 48,    /* columns that every instruction set multiplies at full speed */
+    TILE_ROWS = 8,        /* the product takes multiples of this many rows … */
+    TILE_COLUMNS = 16,    /* … and of this many columns */
+    BLOCKS_A_THREAD = 32, /* query blocks between two packings */
 };
 
 struct attention_state {
@@ -85,7 +86,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s.padded_width = whole(s.width, TILE_COLUMNS);
     s.query_blocks = (s.tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
     s.key_blocks = (s.tokens + KEY_BLOCK - 1) / KEY_BLOCK;
-    s.key_block = whole((s.tokens + s.key_blocks - 1) / s.key_blocks, TILE_COLUMNS);
+    s.key_block = whole((s.tokens + s.key_blocks - 1) / s.key_blocks, KEY_MULTIPLE);
     s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.query_blocks);
     s.key_floats = whole(s.tokens, TILE_COLUMNS) * s.width;
     s.value_floats = s.tokens * s.padded_width;

@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int64_t extent_of(struct shape s, int axis)
 {
@@ -14,7 +13,7 @@ static int64_t extent_of(struct shape s, int axis)
 
 static int64_t out_extent(const struct convolution *c, int axis, int64_t extent)
 {
-    int64_t padded = extent + c->pad_front[axis] + c->pad_back[axis];
+    int64_t padded = (extent << c->upsampled[axis]) + c->pad_front[axis] + c->pad_back[axis];
     return c->transposed ? (padded - 1) * c->stride[axis] - 2 * c->crop[axis] + c->kernel[axis]
                          : (padded - c->kernel[axis]) / c->stride[axis] + 1;
 }
@@ -47,6 +46,8 @@ static const char *check(const struct operation *o)
          o->input[1].shape.c != o->output.shape.c))
         return "the residual is not like the output";
     for (int a = 0; a < AXES; a++) {
+        if (c->transposed && c->upsampled[a])
+            return "a transposed convolution takes its input as it is";
         if (c->transposed && c->crop[a] < c->kernel[a] - c->stride[a])
             return "a transposed convolution needs crop ≥ kernel − stride";
         if (extent_of(o->output.shape, a) != out_extent(c, a, extent_of(o->input[0].shape, a)))
@@ -97,7 +98,7 @@ static const char *prepare(void *state, const struct operation *operation, void 
 }
 
 /* Neighbouring units read the same weights. */
-static void run_units(const struct convolution_state *s, const void *input, void *output,
+static void run_units(const struct convolution_state *s, const struct convolution_maps *maps,
                       char *workspace)
 {
     struct shape out = s->operation.output.shape;
@@ -107,9 +108,8 @@ static void run_units(const struct convolution_state *s, const void *input, void
 #pragma omp parallel for schedule(dynamic) num_threads(team)
     for (int64_t unit = 0; unit < units; unit++) {
         int64_t block = unit % blocks, slice = unit / blocks % slices;
-        convolution_unit(s, input, slice / out.d, slice % out.d, block * PIXELS,
-                         unit / blocks / slices, output,
-                         workspace + omp_get_thread_num() * s->desk_bytes);
+        convolution_unit(s, maps, slice / out.d, slice % out.d, block * PIXELS,
+                         unit / blocks / slices, workspace + omp_get_thread_num() * s->desk_bytes);
     }
 }
 
@@ -129,9 +129,7 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
                                   });
         return NULL;
     }
-    if (residual && output != residual)
-        memcpy(output, residual, (size_t)tensor_bytes(s->operation.output));
-    run_units(s, inputs[0], output, workspace);
+    run_units(s, &(struct convolution_maps){inputs[0], residual, output}, workspace);
     return NULL;
 }
 

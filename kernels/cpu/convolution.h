@@ -46,8 +46,14 @@ const char *convolution_measure(struct convolution_state *state, struct needs *n
 /* Pack weights and bias, scaled by alpha. */
 void convolution_pack(const struct convolution_state *state, void *prepared, void *scratch);
 
+/* What a run reads and writes; residual may be NULL or the output itself. */
+struct convolution_maps {
+    const void *input, *residual;
+    void *output;
+};
+
 /* Compute outputs first … of chunk `chunk` in slice z of sample n, by a thread's workspace. */
-void convolution_unit(const struct convolution_state *state, const void *input, int64_t n,
-                      int64_t z, int64_t first, int64_t chunk, void *output, void *desk);
+void convolution_unit(const struct convolution_state *state, const struct convolution_maps *maps,
+                      int64_t n, int64_t z, int64_t first, int64_t chunk, void *desk);
 
 #endif

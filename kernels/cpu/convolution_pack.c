@@ -45,7 +45,7 @@ const char *convolution_measure(struct convolution_state *s, struct needs *needs
 {
     const struct operation *o = &s->operation;
     *needs = (struct needs){0};
-    if (o->convolution.parts == 1 && !o->convolution.first_channel && winograd_suits(o)) {
+    if (winograd_suits(o)) {
         const char *why = winograd_create(&s->winograd, o, needs);
         if (why)
             return why;

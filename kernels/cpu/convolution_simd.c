@@ -1,5 +1,34 @@
 #include "kernels/cpu/vector.h"
 
+INLINE void finish_pixel(const struct convolution_sums *s, enum dtype dtype, int64_t pixel,
+                         int64_t channel, int64_t count)
+{
+    vector v = load_as(s->sums, DTYPE_F32, pixel * s->sum_step + channel, count) +
+               load_as(s->bias, DTYPE_F32, channel, count);
+    if (s->residual)
+        v += s->beta * load_as(s->residual, dtype, pixel * s->step + channel, count);
+    store_as(s->output, dtype, pixel * s->step + channel, v, count);
+}
+
+INLINE void finish_pixels(const struct convolution_sums *s, enum dtype dtype)
+{
+    int64_t whole = s->channels / LANES * LANES;
+    for (int64_t i = 0; i < s->pixels; i++) {
+        for (int64_t c = 0; c < whole; c += LANES)
+            finish_pixel(s, dtype, i, c, LANES);
+        if (whole < s->channels)
+            finish_pixel(s, dtype, i, whole, s->channels - whole);
+    }
+}
+
+static void finish(const struct convolution_sums *s)
+{
+    if (s->dtype == DTYPE_BF16)
+        finish_pixels(s, DTYPE_BF16);
+    else
+        finish_pixels(s, DTYPE_F32);
+}
+
 /* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. A tile of 8×3 sums stays in
  * registers; b is packed in panels of 48 columns, two depths of a column side by side. */
 #if defined __AVX512F__
@@ -71,7 +100,7 @@ static void pack_bf16(const uint16_t *from, int64_t count, int64_t depth, uint16
     }
 }
 
-const struct convolution_simd SIMD_NAME(convolution_simd) = {multiply_bf16, pack_bf16};
+const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, multiply_bf16, pack_bf16};
 #else
-const struct convolution_simd SIMD_NAME(convolution_simd) = {NULL, NULL};
+const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, NULL, NULL};
 #endif

@@ -21,7 +21,8 @@ static struct desk desk_of(const struct convolution_state *s, void *memory)
     return desk;
 }
 
-/* The input position that output `o` sees under kernel index k along an axis; −1: none, or zero. */
+/* The input position that output `o` sees under kernel index k along an axis; −1: none, or zero.
+ * extent: of the input. */
 static int64_t source(const struct convolution *c, int axis, int64_t o, int64_t k, int64_t extent)
 {
     int64_t at = o * c->stride[axis] + k;
@@ -32,8 +33,8 @@ static int64_t source(const struct convolution *c, int axis, int64_t o, int64_t 
         at /= c->stride[axis];
     }
     at -= c->pad_front[axis];
-    if (at >= 0 && at < extent)
-        return at;
+    if (at >= 0 && at < extent << c->upsampled[axis])
+        return at >> c->upsampled[axis];
     if (c->padding == PADDING_ZERO)
         return -1;
     return at < 0 ? 0 : extent - 1;
@@ -84,7 +85,8 @@ static const char *adjacent(const struct convolution_state *s, const char *plane
     const struct convolution *c = &s->operation.convolution;
     struct tensor in = s->operation.input[0];
     int64_t width = s->operation.output.shape.w, y = first / width, x = first % width;
-    bool dense = !c->transposed && c->stride[AXIS_H] == 1 && c->stride[AXIS_W] == 1;
+    bool dense = !c->transposed && !c->upsampled[AXIS_H] && !c->upsampled[AXIS_W] &&
+                 c->stride[AXIS_H] == 1 && c->stride[AXIS_W] == 1;
     bool pointwise = in.shape.w == width && c->kernel[AXIS_H] == 1 && c->kernel[AXIS_W] == 1;
     if (!dense || count % ROWS_MULTIPLE || s->depth != in.shape.c ||
         s->bf16 != (in.dtype == DTYPE_BF16))
@@ -137,30 +139,8 @@ static void multiply(const struct convolution_state *s, int64_t rows, int64_t co
                                     first ? NULL : desk.ones);
 }
 
-/* A unit's sums, with bias and residual, to the output. */
-static void finish(const struct convolution_state *s, float *sums, int64_t pixels, int64_t channels,
-                   const float *bias, int64_t at, void *output)
-{
-    const struct operation *o = &s->operation;
-    bool residual = o->convolution.residual;
-    for (int64_t i = 0; i < pixels; i++, at += o->output.shape.c) {
-        float *sum = sums + i * COLUMNS, before[COLUMNS];
-        float *f32 = (float *)output + at;
-        uint16_t *bf16 = (uint16_t *)output + at;
-        if (residual && o->output.dtype == DTYPE_BF16)
-            bf16_to_f32(bf16, before, channels);
-        const float *rest = o->output.dtype == DTYPE_BF16 ? before : f32;
-        for (int64_t k = 0; k < channels; k++)
-            sum[k] += residual ? bias[k] + s->beta * rest[k] : bias[k];
-        if (o->output.dtype == DTYPE_BF16)
-            f32_to_bf16(sum, bf16, channels);
-        else
-            memcpy(f32, sum, (size_t)channels * sizeof *sum);
-    }
-}
-
-void convolution_unit(const struct convolution_state *s, const void *input, int64_t n, int64_t z,
-                      int64_t first, int64_t chunk, void *output, void *memory)
+void convolution_unit(const struct convolution_state *s, const struct convolution_maps *maps,
+                      int64_t n, int64_t z, int64_t first, int64_t chunk, void *memory)
 {
     const struct operation *o = &s->operation;
     const struct convolution *c = &o->convolution;
@@ -170,7 +150,7 @@ void convolution_unit(const struct convolution_state *s, const void *input, int6
     int64_t pixels = plane - first < PIXELS ? plane - first : PIXELS;
     int64_t rows = convolution_rounded(pixels, ROWS_MULTIPLE);
     int64_t columns = s->columns - column < COLUMNS ? s->columns - column : COLUMNS;
-    const char *sample = (const char *)input + n * (tensor_bytes(o->input[0]) / out.n);
+    const char *sample = (const char *)maps->input + n * (tensor_bytes(o->input[0]) / out.n);
     bool empty = true;
     memset((char *)desk.pixels + pixels * s->depth * element, 0,
            (size_t)((rows - pixels) * s->depth * element));
@@ -186,8 +166,18 @@ void convolution_unit(const struct convolution_state *s, const void *input, int6
     }
     if (empty)
         memset(desk.sums, 0, (size_t)(rows * COLUMNS) * sizeof(float));
-    int64_t channels = out.c - column < COLUMNS ? out.c - column : COLUMNS;
-    const float *bias = (const float *)(const void *)(s->prepared + s->bias);
-    finish(s, desk.sums, pixels, channels, bias + column,
-           ((n * out.d + z) * plane + first) * out.c + column, output);
+    int64_t at = ((n * out.d + z) * plane + first) * out.c + column;
+    int64_t offset = at * dtype_size(o->output.dtype);
+    simd()->convolution->finish(&(struct convolution_sums){
+        .sums = desk.sums,
+        .bias = (const float *)(const void *)(s->prepared + s->bias) + column,
+        .residual = maps->residual ? (const char *)maps->residual + offset : NULL,
+        .output = (char *)maps->output + offset,
+        .dtype = o->output.dtype,
+        .sum_step = COLUMNS,
+        .step = out.c,
+        .pixels = pixels,
+        .channels = out.c - column < COLUMNS ? out.c - column : COLUMNS,
+        .beta = s->beta,
+    });
 }

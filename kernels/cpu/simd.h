@@ -69,7 +69,19 @@ struct quantize_simd {
 };
 enum { QUANTIZE_BLOCK = 32 };
 
+/* Sums of pixels to a map: output = sum + bias + beta·residual for `channels` channels of `pixels`
+ * pixels, `sum_step` and `step` elements apart. residual may be NULL or the output itself. */
+struct convolution_sums {
+    const float *sums, *bias;
+    const void *residual;
+    void *output;
+    enum dtype dtype; /* of residual and output */
+    int64_t sum_step, step, pixels, channels;
+    float beta;
+};
+
 struct convolution_simd {
+    void (*finish)(const struct convolution_sums *sums);
     /* c (rows, columns; ldc) = (first ? 0 : c) + a (rows, 2·pairs; lda) · b, bf16 products summed
      * in f32. rows is a multiple of 8, columns one of 16; b is packed. NULL in sets without bf16
      * products; to be called only where cpu_has_bf16. */
@@ -87,12 +99,19 @@ struct winograd_product {
     int planes;
 };
 
-/* Where the outputs of a tile go: output = sum + bias + beta·residual, the first `rows` rows and
- * `columns` columns of 4×4. residual may be NULL or the output itself, bias may be NULL. */
+/* Pixels of a tile in memory, f32 or bf16: elements from one row and column to the next. */
+struct winograd_pixels {
+    void *data; /* NULL: none */
+    enum dtype dtype;
+    int64_t row, column;
+};
+
+/* Where the outputs of a tile go: output = sum + bias + beta·addend, the first `rows` rows and
+ * `columns` columns of 4×4. The addend may be the output itself, bias may be NULL. */
 struct winograd_tile {
-    float *output;
-    const float *residual, *bias;
-    int64_t row_step, column_step, channels;
+    struct winograd_pixels output, addend;
+    const float *bias;
+    int64_t channels;
     int rows, columns;
     float beta;
 };
@@ -101,13 +120,14 @@ struct winograd_simd {
     int lanes;   /* of a vector */
     int rows;    /* of a register tile: multiply works on multiples of it */
     int vectors; /* of a register tile, at most */
-    /* Kernels of one vector of outputs, (channels, 3×3, lanes), to 36 products each: product i of
-     * channel c goes to to + i·step + c·stride. */
-    void (*transform_weights)(const float *taps, int64_t channels, float *to, int64_t stride,
-                              int64_t step);
-    /* A patch of 6×6 pixels to 36 products: product i of channel c goes to to[i·step + c]. Rows of
-     * `to` have room for whole vectors. */
-    void (*transform_input)(const float *const *pixel, int64_t channels, float *to, int64_t step);
+    /* Kernels of one vector of outputs, (channels, 3×3, lanes) of f32 or bf16, to 36 products
+     * each: product i of channel c goes to to + i·step + c·stride. */
+    void (*transform_weights)(const void *taps, enum dtype dtype, int64_t channels, float *to,
+                              int64_t stride, int64_t step);
+    /* A patch of 6×6 pixels, f32 or bf16, to 36 products: product i of channel c goes to
+     * to[i·step + c]. Rows of `to` have room for whole vectors. */
+    void (*transform_input)(const void *const *pixel, enum dtype dtype, int64_t channels, float *to,
+                            int64_t step);
     /* to (rows, vectors·lanes) = a·b. */
     void (*multiply)(const struct winograd_product *product, int vectors, int64_t rows, float *to);
     /* Sums of one tile, sum i of channel c at products[i·step + c], to its outputs. */

@@ -40,6 +40,52 @@ INLINE vector broadcast(float x)
     return x - (vector){0};
 }
 
+/* As many bf16 values; to f32, and back to nearest, ties to even (NaN stays a quiet NaN). */
+typedef uint16_t bf16_vector __attribute__((vector_size(LANES * 2)));
+typedef uint16_t bf16_vector_unaligned
+    __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+typedef uint32_t word_vector __attribute__((vector_size(LANES * 4)));
+
+INLINE vector widen(bf16_vector v)
+{
+    return (vector)(__builtin_convertvector(v, word_vector) << 16);
+}
+
+INLINE bf16_vector narrow(vector v)
+{
+    word_vector bits = (word_vector)v, nan = (word_vector)(v != v);
+    word_vector rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return __builtin_convertvector((rounded & ~nan) | ((bits >> 16 | 0x40) & nan), bf16_vector);
+}
+
+/* `count` values, LANES or fewer, of an f32 or bf16 array from element `at` on. A constant dtype
+ * leaves no more than the access. */
+INLINE vector load_as(const void *from, enum dtype dtype, int64_t at, int64_t count)
+{
+    vector v = {0};
+    if (dtype == DTYPE_BF16) {
+        bf16_vector half = {0};
+        if (count == LANES)
+            return widen(*(const bf16_vector_unaligned *)((const uint16_t *)from + at));
+        memcpy(&half, (const uint16_t *)from + at, (size_t)count * sizeof(uint16_t));
+        return widen(half);
+    }
+    if (count == LANES)
+        return load((const float *)from + at);
+    memcpy(&v, (const float *)from + at, (size_t)count * sizeof(float));
+    return v;
+}
+
+INLINE void store_as(void *to, enum dtype dtype, int64_t at, vector v, int64_t count)
+{
+    if (dtype == DTYPE_BF16) {
+        bf16_vector half = narrow(v);
+        memcpy((uint16_t *)to + at, &half, (size_t)count * sizeof(uint16_t));
+    } else {
+        memcpy((float *)to + at, &v, (size_t)count * sizeof(float));
+    }
+}
+
 /* The sum of the lanes, halves added to halves. */
 INLINE float lane_sum(vector v)
 {

@@ -1,7 +1,12 @@
-/* 3×3 and 3×3×3 convolutions with stride 1 in f32 by Winograd's F(4×4, 3×3): a tile of 4×4 outputs
+/* 3×3 and 3×3×3 convolutions with stride 1 by Winograd's F(4×4, 3×3), in f32: a tile of 4×4 outputs
  * takes 36 products of transformed inputs and weights where the sum itself takes 144. A 3×3×3
- * kernel is transformed in the plane of a slice and its three planes are summed between the
- * transforms. Zero and replicate padding of any width below the kernel's. */
+ * kernel is transformed in the plane of a slice and its planes are summed between the transforms.
+ * Zero and replicate padding of any width below the kernel's.
+ *
+ * Inputs and weights may be bf16, whose values f32 holds: products and sums stay f32, and only the
+ * finished output is rounded. An input upsampled along h and w is read as it is; along d its even
+ * and odd slices see two planes each, of which one is the sum of two of the kernel's, so that 2/3
+ * of the products are left. */
 #ifndef OCTPIPE_KERNELS_CPU_WINOGRAD_H
 #define OCTPIPE_KERNELS_CPU_WINOGRAD_H
 
@@ -12,14 +17,16 @@ struct winograd;
 /* What one run reads and writes: output = conv + bias + beta·residual; residual may be NULL or
  * the output itself. */
 struct winograd_call {
-    const float *input, *residual, *bias;
+    const void *input, *residual; /* input in its type, residual in the output's */
+    const float *bias;
     const void *weights; /* packed */
-    float *output, beta;
+    void *output;
+    float beta;
     void *workspace;
 };
 
-/* True where Winograd takes this convolution, and takes it faster than direct products: decided by the shape
- * of one sample (of one slice of a 2-D convolution) alone. */
+/* True where Winograd takes this convolution, and takes it faster than direct products: decided by
+ * type and shape of one sample (of one slice of a 2-D convolution) alone. */
 bool winograd_suits(const struct operation *operation);
 
 /* Adds to prepared the bytes of packed weights, to workspace those of a run. Returns NULL or a

@@ -56,30 +56,16 @@ INLINE void output_sums(const vector m[INPUTS], vector out[OUTPUTS])
     out[3] = pp * p * odd_p + (qq * q * odd_q + m[5]);
 }
 
-INLINE vector load_some(const float *from, int64_t count)
-{
-    vector v = {0};
-    memcpy(&v, from, (size_t)count * sizeof *from);
-    return v;
-}
-
-INLINE void store_some(float *to, vector v, int64_t count)
-{
-    memcpy(to, &v, (size_t)count * sizeof *to);
-}
-
 /* One vector of channels of a patch; count: channels there are, LANES for all. */
-INLINE void input_vector(const float *const *pixel, int64_t c, int64_t count, float *to,
-                         int64_t step)
+INLINE void input_vector(const void *const *pixel, const enum dtype dtype, int64_t c, int64_t count,
+                         float *to, int64_t step)
 {
     vector half[INPUTS][INPUTS], in[INPUTS], out[INPUTS];
 #pragma GCC unroll 6
     for (int j = 0; j < INPUTS; j++) {
 #pragma GCC unroll 6
-        for (int i = 0; i < INPUTS; i++) {
-            const float *from = pixel[i * INPUTS + j] + c;
-            in[i] = count == LANES ? load(from) : load_some(from, count);
-        }
+        for (int i = 0; i < INPUTS; i++)
+            in[i] = load_as(pixel[i * INPUTS + j], dtype, c, count);
         input_products(in, out);
 #pragma GCC unroll 6
         for (int i = 0; i < INPUTS; i++)
@@ -94,25 +80,35 @@ INLINE void input_vector(const float *const *pixel, int64_t c, int64_t count, fl
     }
 }
 
-static void transform_input(const float *const *pixel, int64_t channels, float *to, int64_t step)
+INLINE void input_patch(const void *const *pixel, const enum dtype dtype, int64_t channels,
+                        float *to, int64_t step)
 {
     int64_t c = 0;
     for (; c + LANES <= channels; c += LANES)
-        input_vector(pixel, c, LANES, to, step);
+        input_vector(pixel, dtype, c, LANES, to, step);
     if (c < channels)
-        input_vector(pixel, c, channels - c, to, step);
+        input_vector(pixel, dtype, c, channels - c, to, step);
 }
 
-static void transform_weights(const float *taps, int64_t channels, float *to, int64_t stride,
-                              int64_t step)
+static void transform_input(const void *const *pixel, enum dtype dtype, int64_t channels, float *to,
+                            int64_t step)
 {
-    for (int64_t c = 0; c < channels; c++, taps += TAPS * TAPS * LANES, to += stride) {
+    if (dtype == DTYPE_BF16)
+        input_patch(pixel, DTYPE_BF16, channels, to, step);
+    else
+        input_patch(pixel, DTYPE_F32, channels, to, step);
+}
+
+INLINE void weight_kernels(const void *taps, const enum dtype dtype, int64_t channels, float *to,
+                           int64_t stride, int64_t step)
+{
+    for (int64_t c = 0; c < channels; c++, to += stride) {
         vector half[TAPS][INPUTS], in[TAPS], out[INPUTS];
 #pragma GCC unroll 3
         for (int j = 0; j < TAPS; j++) {
 #pragma GCC unroll 3
             for (int i = 0; i < TAPS; i++)
-                in[i] = load(taps + (i * TAPS + j) * LANES);
+                in[i] = load_as(taps, dtype, (c * TAPS * TAPS + i * TAPS + j) * LANES, LANES);
             weight_products(in, half[j]);
         }
 #pragma GCC unroll 6
@@ -126,6 +122,15 @@ static void transform_weights(const float *taps, int64_t channels, float *to, in
                 store(to + (i * INPUTS + j) * step, out[j]);
         }
     }
+}
+
+static void transform_weights(const void *taps, enum dtype dtype, int64_t channels, float *to,
+                              int64_t stride, int64_t step)
+{
+    if (dtype == DTYPE_BF16)
+        weight_kernels(taps, DTYPE_BF16, channels, to, stride, step);
+    else
+        weight_kernels(taps, DTYPE_F32, channels, to, stride, step);
 }
 
 INLINE void tile(const int vectors, const struct winograd_product *x, const float *a, float *to)
@@ -165,19 +170,11 @@ static void multiply(const struct winograd_product *x, int vectors, int64_t rows
     }
 }
 
-INLINE void put(const struct winograd_tile *t, int64_t at, vector v, int64_t count)
+INLINE void output_vector(const struct winograd_tile *t, const enum dtype from, const enum dtype to,
+                          const float *products, int64_t step, int rows, int columns, int64_t c,
+                          int64_t count)
 {
-    if (count == LANES)
-        store(t->output + at, t->residual ? v + t->beta * load(t->residual + at) : v);
-    else
-        store_some(t->output + at,
-                   t->residual ? v + t->beta * load_some(t->residual + at, count) : v, count);
-}
-
-INLINE void output_vector(const struct winograd_tile *t, const float *products, int64_t step,
-                          int rows, int columns, int64_t c, int64_t count)
-{
-    vector half[OUTPUTS][INPUTS], in[INPUTS], out[OUTPUTS];
+    vector half[OUTPUTS][INPUTS], in[INPUTS], out[OUTPUTS], bias = {0};
 #pragma GCC unroll 6
     for (int j = 0; j < INPUTS; j++) {
 #pragma GCC unroll 6
@@ -188,27 +185,46 @@ INLINE void output_vector(const struct winograd_tile *t, const float *products, 
         for (int i = 0; i < OUTPUTS; i++)
             half[i][j] = out[i];
     }
-    vector bias = {0};
     if (t->bias)
-        bias = count == LANES ? load(t->bias + c) : load_some(t->bias + c, count);
+        bias = load_as(t->bias, DTYPE_F32, c, count);
 #pragma GCC unroll 4
     for (int i = 0; i < OUTPUTS; i++) {
         output_sums(half[i], out);
-        for (int j = 0; i < rows && j < columns; j++)
-            put(t, i * t->row_step + j * t->column_step + c, out[j] + bias, count);
+        for (int j = 0; i < rows && j < columns; j++) {
+            vector v = out[j] + bias;
+            if (t->addend.data)
+                v += t->beta * load_as(t->addend.data, from,
+                                       i * t->addend.row + j * t->addend.column + c, count);
+            store_as(t->output.data, to, i * t->output.row + j * t->output.column + c, v, count);
+        }
     }
 }
 
-static void transform_output(const struct winograd_tile *t, const float *products, int64_t step)
+INLINE void output_tile(const struct winograd_tile *t, const enum dtype from, const enum dtype to,
+                        const float *products, int64_t step)
 {
     bool whole = t->rows == OUTPUTS && t->columns == OUTPUTS;
     for (int64_t c = 0; c < t->channels; c += LANES) {
         int64_t count = t->channels - c;
         if (whole && count >= LANES)
-            output_vector(t, products, step, OUTPUTS, OUTPUTS, c, LANES);
+            output_vector(t, from, to, products, step, OUTPUTS, OUTPUTS, c, LANES);
         else
-            output_vector(t, products, step, t->rows, t->columns, c, count < LANES ? count : LANES);
+            output_vector(t, from, to, products, step, t->rows, t->columns, c,
+                          count < LANES ? count : LANES);
     }
+}
+
+static void transform_output(const struct winograd_tile *t, const float *products, int64_t step)
+{
+    bool from = t->addend.dtype == DTYPE_BF16, to = t->output.dtype == DTYPE_BF16;
+    if (from && to)
+        output_tile(t, DTYPE_BF16, DTYPE_BF16, products, step);
+    else if (to)
+        output_tile(t, DTYPE_F32, DTYPE_BF16, products, step);
+    else if (from)
+        output_tile(t, DTYPE_BF16, DTYPE_F32, products, step);
+    else
+        output_tile(t, DTYPE_F32, DTYPE_F32, products, step);
 }
 
 const struct winograd_simd SIMD_NAME(winograd_simd) = {

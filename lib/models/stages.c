@@ -1,4 +1,5 @@
 #include "lib/models/stages.h"
+#include "lib/engine/upsampling.h"
 #include "lib/models/autoencoder2d.h"
 #include "lib/models/nhae.h"
 
@@ -33,6 +34,7 @@ static int finish(struct stage *stage, struct builder *b, int output,
         graph_destroy(b->graph);
         return -1;
     }
+    graph_fuse_upsampling(b->graph);
     struct shape shape = graph_tensor(b->graph, output).shape;
     *stage = (struct stage){NULL, shape.n * shape.d, shape.c, shape.h, shape.w};
     if (network_create(&stage->network, b->graph, settings->backend, error))

@@ -27,8 +27,10 @@ static double correlate(const struct operation *o, const void *input, const floa
                            tap / c->kernel[AXIS_W] % c->kernel[AXIS_H], tap % c->kernel[AXIS_W]};
         bool inside = true;
         for (int a = 0; a < AXES; a++) {
-            i[a] = source(c->padding, at[a] * c->stride[a] + k[a] - c->pad_front[a], extent[a]);
+            i[a] = source(c->padding, at[a] * c->stride[a] + k[a] - c->pad_front[a],
+                          extent[a] << c->upsampled[a]);
             inside &= i[a] >= 0;
+            i[a] >>= c->upsampled[a];
         }
         for (int64_t j = 0; inside && j < in.c; j++)
             sum += kernel[(c->first_channel + j) * volume + tap] *
