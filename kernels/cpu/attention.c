@@ -1,7 +1,8 @@
 /* OP_ATTENTION by blocks of queries and keys with a running softmax, so that T×T scores never
- * exist. A unit is one head of one set (a sample, or a slice of it). The keys and values of as
- * many units as keep all threads busy are packed into the workspace; then each block of queries of
- * each unit goes through the blocks of keys in their order. */
+ * exist. Maps of bf16 are multiplied, and weights rounded, as bf16 where the processor does that. A
+ * unit is one head of one set (a sample, or a slice of it). The keys and values of as many units as
+ * keep all threads busy are packed into the workspace; then each block of queries of each unit goes
+ * through the blocks of keys in their order. */
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -22,13 +23,15 @@ enum {
 struct attention_state {
     struct attention attributes;
     enum dtype in_dtype, out_dtype;
+    bool bf16; /* products of bf16, else of f32 */
     int64_t tokens, width, padded_width;
-    int64_t units, units_packed;      /* in all; at a time */
-    int64_t query_blocks, key_blocks; /* of a unit */
-    int64_t key_block;                /* keys in a block */
-    int64_t key_floats, value_floats; /* of a unit */
-    size_t values, slabs;             /* in the workspace, after the keys */
-    size_t sums, scores, rows;        /* in a thread's slab, after the queries */
+    int64_t units, units_packed;        /* in all; at a time */
+    int64_t query_blocks, key_blocks;   /* of a unit */
+    int64_t key_block;                  /* keys in a block */
+    int64_t key_bytes, value_bytes;     /* packed, of one key, of one value */
+    int64_t keys_of_unit;               /* whole vectors */
+    size_t values, slabs;               /* in the workspace, after the keys */
+    size_t sums, scores, weights, rows; /* in a thread's slab, after the queries */
     size_t slab_bytes;
     int threads;
 };
@@ -38,15 +41,16 @@ struct job {
     const struct attention_state *state;
     const void *input;
     void *output;
-    float *keys, *values; /* of each packed unit */
+    char *keys, *values; /* of each packed unit */
     char *slabs;
 };
 
 /* A thread's memory. */
 struct slab {
-    float *queries; /* (QUERY_BLOCK, width), scaled */
-    float *sums;    /* (QUERY_BLOCK, padded_width): Σ exp(score − maximum)·value */
-    float *scores;  /* (QUERY_BLOCK, key_block) */
+    void *queries;     /* (QUERY_BLOCK, width): f32, scaled, or bf16 */
+    float *sums;       /* (QUERY_BLOCK, padded_width): Σ exp(score − maximum)·value */
+    float *scores;     /* (QUERY_BLOCK, key_block) */
+    uint16_t *weights; /* the same, of bf16 products */
     float *maximum, *sum, *factor; /* (QUERY_BLOCK), see simd.h */
 };
 
@@ -88,18 +92,22 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s.key_blocks = (s.tokens + KEY_BLOCK - 1) / KEY_BLOCK;
     s.key_block = whole((s.tokens + s.key_blocks - 1) / s.key_blocks, KEY_MULTIPLE);
     s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.query_blocks);
-    s.key_floats = whole(s.tokens, TILE_COLUMNS) * s.width;
-    s.value_floats = s.tokens * s.padded_width;
+    s.bf16 = s.in_dtype == DTYPE_BF16 && s.width % 2 == 0 && cpu_has_bf16() &&
+             simd()->convolution->multiply_bf16;
+    int64_t element = s.bf16 ? sizeof(uint16_t) : sizeof(float);
+    s.keys_of_unit = whole(s.tokens, TILE_COLUMNS);
+    s.key_bytes = s.width * element;
+    s.value_bytes = s.padded_width * element;
 
-    cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.width, sizeof(float));
+    cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.width, element);
     s.sums = cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.padded_width, sizeof(float));
     s.scores = cpu_reserve(&s.slab_bytes, QUERY_BLOCK * s.key_block, sizeof(float));
+    s.weights = cpu_reserve(&s.slab_bytes, s.bf16 ? QUERY_BLOCK * s.key_block : 0, element);
     s.rows = cpu_reserve(&s.slab_bytes, 3 * QUERY_BLOCK, sizeof(float));
     *needs = (struct needs){0};
     *in_place = -1;
-    cpu_reserve(&needs->workspace, s.units_packed, s.key_floats * (int64_t)sizeof(float));
-    s.values =
-        cpu_reserve(&needs->workspace, s.units_packed, s.value_floats * (int64_t)sizeof(float));
+    cpu_reserve(&needs->workspace, s.units_packed, s.keys_of_unit * s.key_bytes);
+    s.values = cpu_reserve(&needs->workspace, s.units_packed, s.keys_of_unit * s.value_bytes);
     s.slabs = cpu_reserve(&needs->workspace, s.threads, (int64_t)s.slab_bytes);
     if (needs->workspace == SIZE_MAX)
         return "the map is too large";
@@ -113,9 +121,10 @@ static struct slab own_slab(const struct job *job)
     char *memory = job->slabs + (size_t)omp_get_thread_num() * s->slab_bytes;
     float *rows = (float *)(memory + s->rows);
     return (struct slab){
-        .queries = (float *)memory,
+        .queries = memory,
         .sums = (float *)(memory + s->sums),
         .scores = (float *)(memory + s->scores),
+        .weights = (uint16_t *)(memory + s->weights),
         .maximum = rows,
         .sum = rows + QUERY_BLOCK,
         .factor = rows + 2 * QUERY_BLOCK,
@@ -135,29 +144,47 @@ static struct rows part_rows(const struct job *job, int64_t unit, int64_t token,
     };
 }
 
+/* Where a packed unit's keys (values) from `key` on lie. */
+static void *packed_keys(const struct job *job, int64_t packed, int64_t key)
+{
+    return job->keys + (packed * job->state->keys_of_unit + key) * job->state->key_bytes;
+}
+
+static void *packed_values(const struct job *job, int64_t packed, int64_t key)
+{
+    return job->values + (packed * job->state->keys_of_unit + key) * job->state->value_bytes;
+}
+
 static void pack_block(const struct job *job, int64_t packed, int64_t unit, int64_t key)
 {
     const struct attention_state *s = job->state;
     const struct attention_simd *attention = simd()->attention;
-    int64_t keys = least(s->key_block, s->tokens - key);
-    attention->pack_transposed(part_rows(job, unit, key, KEY), keys, s->width,
-                               job->keys + packed * s->key_floats + key * s->width);
-    attention->pack(part_rows(job, unit, key, VALUE), keys, s->width,
-                    job->values + packed * s->value_floats + key * s->padded_width);
+    int64_t count = least(s->key_block, s->tokens - key);
+    struct rows keys = part_rows(job, unit, key, KEY), values = part_rows(job, unit, key, VALUE);
+    if (s->bf16) {
+        struct rows pairs = {keys.data, DTYPE_F32, keys.stride / 2};
+        attention->pack_transposed(pairs, count, s->width / 2, packed_keys(job, packed, key));
+        attention->pack_pairs(values, count, s->width, packed_values(job, packed, key));
+    } else {
+        attention->pack_transposed(keys, count, s->width, packed_keys(job, packed, key));
+        attention->pack(values, count, s->width, packed_values(job, packed, key));
+    }
 }
 
-/* The queries of a block, scaled; `rows` of them, zero beyond `count`. */
+/* The queries of a block, `rows` of them, zero beyond `count`; those of f32 are scaled here. */
 static void load_queries(const struct job *job, int64_t unit, int64_t first, int64_t count,
                          int64_t rows, const struct slab *slab)
 {
     const struct attention_state *s = job->state;
     for (int64_t i = 0; i < rows; i++) {
-        float *query = slab->queries + i * s->width;
-        if (i < count)
-            simd()->attention->scale(part_rows(job, unit, first + i, QUERY), s->width,
-                                     s->attributes.scale, query);
+        void *query = (char *)slab->queries + i * s->key_bytes;
+        struct rows from = part_rows(job, unit, first + (i < count ? i : 0), QUERY);
+        if (i >= count)
+            memset(query, 0, (size_t)s->key_bytes);
+        else if (s->bf16)
+            memcpy(query, from.data, (size_t)s->key_bytes);
         else
-            memset(query, 0, (size_t)s->width * sizeof *query);
+            simd()->attention->scale(from, s->width, s->attributes.scale, query);
         slab->maximum[i] = -INFINITY;
         slab->sum[i] = 0.0f;
     }
@@ -181,34 +208,64 @@ static void write_queries(const struct job *job, int64_t unit, int64_t first, in
 }
 
 /* Scores of a block of keys to weights, their sums, and the factors of what came before. */
-static void weigh(const struct slab *slab, int64_t rows, int64_t keys, int64_t stride)
+static void weigh(const struct attention_state *s, const struct slab *slab, int64_t rows,
+                  int64_t keys)
 {
+    const struct attention_simd *attention = simd()->attention;
     int64_t padded = whole(keys, TILE_COLUMNS);
     for (int64_t i = 0; i < rows; i++) {
-        float *scores = slab->scores + i * stride;
+        float *scores = slab->scores + i * s->key_block;
         for (int64_t key = keys; key < padded; key++)
             scores[key] = -INFINITY;
         slab->factor[i] =
-            simd()->attention->softmax(scores, padded, &slab->maximum[i], &slab->sum[i]);
+            s->bf16
+                ? attention->softmax_bf16(scores, padded, s->attributes.scale, &slab->maximum[i],
+                                          &slab->sum[i], slab->weights + i * s->key_block)
+                : attention->softmax(scores, padded, &slab->maximum[i], &slab->sum[i]);
     }
+}
+
+/* sums = factor·sums + weights·values; keys from the first to the last of a unit. */
+static void add_values(const struct attention_state *s, const struct slab *slab, int64_t rows,
+                       int64_t keys, const void *values, bool first)
+{
+    if (!s->bf16) {
+        simd()->attention->multiply(rows, keys, s->padded_width, slab->scores, s->key_block, values,
+                                    slab->sums, s->padded_width, first ? NULL : slab->factor);
+        return;
+    }
+    for (int64_t i = 0; i < rows && !first; i++) {
+        struct rows sums = {slab->sums + i * s->padded_width, DTYPE_F32, s->padded_width};
+        if (slab->factor[i] != 1.0f)
+            simd()->attention->scale(sums, s->padded_width, slab->factor[i], sums.data);
+    }
+    simd()->convolution->multiply_bf16(rows, (keys + 1) / 2, s->padded_width, slab->weights,
+                                       s->key_block, values, slab->sums, s->padded_width, first);
+}
+
+static void score(const struct attention_state *s, const struct slab *slab, int64_t rows,
+                  int64_t keys, const void *packed)
+{
+    int64_t columns = whole(keys, TILE_COLUMNS);
+    if (s->bf16)
+        simd()->convolution->multiply_bf16(rows, s->width / 2, columns, slab->queries, s->width,
+                                           packed, slab->scores, s->key_block, true);
+    else
+        simd()->attention->multiply(rows, s->width, columns, slab->queries, s->width, packed,
+                                    slab->scores, s->key_block, NULL);
 }
 
 static void attend(const struct job *job, int64_t packed, int64_t unit, int64_t first)
 {
     const struct attention_state *s = job->state;
-    const struct attention_simd *attention = simd()->attention;
     const struct slab slab = own_slab(job);
     int64_t count = least(QUERY_BLOCK, s->tokens - first), rows = whole(count, TILE_ROWS);
     load_queries(job, unit, first, count, rows, &slab);
     for (int64_t key = 0; key < s->tokens; key += s->key_block) {
         int64_t keys = least(s->key_block, s->tokens - key);
-        const float *packed_keys = job->keys + packed * s->key_floats + key * s->width;
-        const float *packed_values = job->values + packed * s->value_floats + key * s->padded_width;
-        attention->multiply(rows, s->width, whole(keys, TILE_COLUMNS), slab.queries, s->width,
-                            packed_keys, slab.scores, s->key_block, NULL);
-        weigh(&slab, rows, keys, s->key_block);
-        attention->multiply(rows, keys, s->padded_width, slab.scores, s->key_block, packed_values,
-                            slab.sums, s->padded_width, key ? slab.factor : NULL);
+        score(s, &slab, rows, keys, packed_keys(job, packed, key));
+        weigh(s, &slab, rows, keys);
+        add_values(s, &slab, rows, keys, packed_values(job, packed, key), key == 0);
     }
     write_queries(job, unit, first, count, &slab);
 }
@@ -222,7 +279,7 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
         .input = inputs[0],
         .output = output,
         .keys = workspace,
-        .values = (float *)(memory + s->values),
+        .values = memory + s->values,
         .slabs = memory + s->slabs,
     };
     int64_t key_blocks = s->key_blocks, query_blocks = s->query_blocks;

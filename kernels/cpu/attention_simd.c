@@ -74,6 +74,28 @@ static float softmax(float *scores, int64_t count, float *maximum, float *sum)
     return factor;
 }
 
+static float softmax_bf16(float *scores, int64_t count, float scale, float *maximum, float *sum,
+                          uint16_t *weights)
+{
+    float highest = *maximum / scale, total = 0.0f;
+#pragma omp simd reduction(max : highest)
+    for (int64_t k = 0; k < count; k++)
+        highest = scores[k] > highest ? scores[k] : highest;
+    highest *= scale;
+#pragma omp simd reduction(+ : total)
+    for (int64_t k = 0; k < count; k++) {
+        uint32_t bits = float_bits(exp_f32(scores[k] * scale - highest));
+        scores[k] = bits_float((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+        total += scores[k];
+    }
+    for (int64_t k = 0; k < count; k++)
+        weights[k] = (uint16_t)(float_bits(scores[k]) >> 16);
+    float factor = exp_f32(*maximum - highest);
+    *maximum = highest;
+    *sum = *sum * factor + total;
+    return factor;
+}
+
 /* Four neighbours of a row, from anywhere. */
 typedef float quad __attribute__((vector_size(16)));
 typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
@@ -157,6 +179,30 @@ static void pack(struct rows from, int64_t depth, int64_t count, float *b)
         pack_rows(from, DTYPE_BF16, depth, count, b);
 }
 
+static void pack_pairs(struct rows from, int64_t depth, int64_t count, uint16_t *b)
+{
+    int64_t padded = (count + COLUMNS_MULTIPLE - 1) / COLUMNS_MULTIPLE * COLUMNS_MULTIPLE;
+    for (int64_t row = 0; row < depth; row += 2) {
+        const uint16_t *even = (const uint16_t *)from.data + row * from.stride;
+        const uint16_t *odd = row + 1 < depth ? even + from.stride : NULL;
+        for (int64_t start = 0; start < padded; start += PANEL) {
+            int64_t columns = padded - start < PANEL ? padded - start : PANEL;
+            int64_t filled = count - start < columns ? count - start : columns;
+            uint16_t *to = b + start * ((depth + 1) / 2 * 2) + row * columns;
+            for (int64_t i = 0; odd && i < filled; i++) {
+                to[2 * i] = even[start + i];
+                to[2 * i + 1] = odd[start + i];
+            }
+            for (int64_t i = 0; !odd && i < filled; i++) {
+                to[2 * i] = even[start + i];
+                to[2 * i + 1] = 0;
+            }
+            for (int64_t i = 2 * (filled > 0 ? filled : 0); i < 2 * columns; i++)
+                to[i] = 0;
+        }
+    }
+}
+
 static void scale(struct rows from, int64_t count, float factor, float *to)
 {
     if (from.dtype == DTYPE_F32)
@@ -170,7 +216,9 @@ static void scale(struct rows from, int64_t count, float factor, float *to)
 const struct attention_simd SIMD_NAME(attention_simd) = {
     .multiply = multiply,
     .softmax = softmax,
+    .softmax_bf16 = softmax_bf16,
     .pack = pack,
     .pack_transposed = pack_transposed,
+    .pack_pairs = pack_pairs,
     .scale = scale,
 };

@@ -49,9 +49,15 @@ struct attention_simd {
      * scores become exp(score − maximum), maximum and sum go on, and the result is the factor that
      * what was accumulated before takes. The first block starts with maximum = −∞, sum = 0. */
     float (*softmax)(float *scores, int64_t count, float *maximum, float *sum);
+    /* The same of scale·scores, and the weights rounded to bf16, which sum counts. */
+    float (*softmax_bf16)(float *scores, int64_t count, float scale, float *maximum, float *sum,
+                          uint16_t *weights);
     /* Pack b (depth, columns), or its transpose (columns, depth). */
     void (*pack)(struct rows from, int64_t depth, int64_t columns, float *b);
     void (*pack_transposed)(struct rows from, int64_t columns, int64_t depth, float *b);
+    /* Pack bf16 b (depth, columns) for multiply_bf16 of struct convolution_simd. Its transpose is
+     * packed by pack_transposed with pairs for elements. */
+    void (*pack_pairs)(struct rows from, int64_t depth, int64_t columns, uint16_t *b);
     /* to = factor · the first `count` elements of `from`. */
     void (*scale)(struct rows from, int64_t count, float factor, float *to);
 };
