@@ -59,7 +59,9 @@ enum padding { PADDING_ZERO, PADDING_REPLICATE };
  * weight 0, 1: kernel and bias (bias.rank == 0: none). With parts > 1 weights 2k and 2k+1 are the
  * kernel and bias of part k, and the outputs are stacked along c. Input channels first_channel,
  * first_channel+1, … of the kernel are used (a slice of a 1×1 skip over a concatenation).
- * With `residual`, input 1 has the output's shape and is added. With `mix`, weight 2 is a scalar m,
+ * With `residual`, input 1 has the output's shape and is added. Pads along d may be negative where
+ * n is 1: slices at the ends of the output are left out; the residual may then have slices more
+ * than the output, whose slice z adds slice residual_slice + z. With `mix`, weight 2 is a scalar m,
  * a = sigmoid(m): output = a·conv + (1−a)·residual (MODEL.md, multi-slice decoder).
  * upsampled: the input is read as if each position stood twice along the axis, before padding
  * (nearest ×2 upsampling, never stored). transposed: the input is padded first, then output extent
@@ -72,7 +74,7 @@ struct convolution {
     bool upsampled[AXES];
     bool transposed, residual, mix;
     int parts;
-    int64_t first_channel;
+    int64_t first_channel, residual_slice;
 };
 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */

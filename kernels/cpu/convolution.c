@@ -33,6 +33,25 @@ static const char *check_weights(const struct operation *o)
                : NULL;
 }
 
+/* Slices may be left out, at the ends of the output and of the residual, of one sample only. */
+static const char *check_slices(const struct operation *o)
+{
+    const struct convolution *c = &o->convolution;
+    struct tensor residual = o->input[1];
+    int64_t first = c->residual_slice;
+    if (o->output.shape.n > 1 && (c->pad_front[AXIS_D] < 0 || c->pad_back[AXIS_D] < 0))
+        return "slices are left out of several samples";
+    if (!c->residual)
+        return NULL;
+    bool inside = first >= 0 && first + o->output.shape.d <= residual.shape.d;
+    if (inside && o->output.shape.n == 1)
+        residual.shape.d = o->output.shape.d;
+    if (!inside || residual.dtype != o->output.dtype || !cpu_same_map(&residual, &o->output) ||
+        residual.shape.c != o->output.shape.c)
+        return "the residual is not like the output";
+    return NULL;
+}
+
 static const char *check(const struct operation *o)
 {
     const struct convolution *c = &o->convolution;
@@ -41,10 +60,6 @@ static const char *check(const struct operation *o)
         return "a convolution is of f32 to f32, or bf16 to bf16 or f32";
     if (c->mix && (!c->residual || c->parts != 1))
         return "a mix needs a residual and one kernel";
-    if (c->residual &&
-        (o->input[1].dtype != o->output.dtype || !cpu_same_map(&o->input[1], &o->output) ||
-         o->input[1].shape.c != o->output.shape.c))
-        return "the residual is not like the output";
     for (int a = 0; a < AXES; a++) {
         if (c->transposed && c->upsampled[a])
             return "a transposed convolution takes its input as it is";
@@ -53,7 +68,8 @@ static const char *check(const struct operation *o)
         if (extent_of(o->output.shape, a) != out_extent(c, a, extent_of(o->input[0].shape, a)))
             return "the output's extents do not follow from the input's";
     }
-    return check_weights(o);
+    const char *why = check_slices(o);
+    return why ? why : check_weights(o);
 }
 
 static const char *create(const struct operation *operation, void **state, struct needs *needs,
@@ -113,10 +129,18 @@ static void run_units(const struct convolution_state *s, const struct convolutio
     }
 }
 
+/* The first slice of the residual that is added. */
+static const void *residual_of(const struct convolution_state *s, const void *input)
+{
+    const struct operation *o = &s->operation;
+    return (const char *)input +
+           o->convolution.residual_slice * (tensor_bytes(o->input[1]) / o->input[1].shape.d);
+}
+
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_state *s = state;
-    const void *residual = s->operation.convolution.residual ? inputs[1] : NULL;
+    const void *residual = s->operation.convolution.residual ? residual_of(s, inputs[1]) : NULL;
     if (s->winograd) {
         winograd_run(s->winograd, &(struct winograd_call){
                                       .input = inputs[0],

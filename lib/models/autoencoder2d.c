@@ -79,24 +79,34 @@ static int residual_block(struct builder *b, const struct autoencoder2d_config *
     return layer_convolution(b, h, KEY("%s.conv2", key), conv);
 }
 
-/* y = α·conv3d(silu(norm3d(x))) + (1−α)·x over the slices of the window. */
-static int adaptor(struct builder *b, const struct autoencoder2d_config *c, int x, const char *key)
+/* y = α·conv3d(silu(norm3d(x))) + (1−α)·x over the slices of the window; made for some of them. */
+static int adaptor(struct builder *b, const struct autoencoder2d_config *c, int x, const char *key,
+                   struct layer_slices slices)
 {
     if (!c->adaptors)
         return x;
     struct layer_key mix = layer_key("%s.mix_factor_3d", key);
     int h = layer_norm(b, &x, 1, KEY("%s.norm3d", key), norm_of(c, 3, true));
-    struct layer_convolution conv = {
-        .dims = 3, .kernel = 3, .out = layer_channels(b, x), .residual = x, .mix = mix.text};
+    struct layer_convolution conv = {.dims = 3,
+                                     .kernel = 3,
+                                     .out = layer_channels(b, x),
+                                     .residual = x,
+                                     .mix = mix.text,
+                                     .slices = slices};
     return layer_convolution(b, h, KEY("%s.conv3d", key), conv);
 }
 
 /* The adaptors of conv_in and conv_out have neither norm nor SiLU. */
 static int outer_adaptor(struct builder *b, const struct autoencoder2d_config *c, int x,
-                         const char *key, const char *mix, bool f32)
+                         const char *key, const char *mix, bool f32, struct layer_slices slices)
 {
-    struct layer_convolution conv = {
-        .dims = 3, .kernel = 3, .out = layer_channels(b, x), .residual = x, .mix = mix, .f32 = f32};
+    struct layer_convolution conv = {.dims = 3,
+                                     .kernel = 3,
+                                     .out = layer_channels(b, x),
+                                     .residual = x,
+                                     .mix = mix,
+                                     .f32 = f32,
+                                     .slices = slices};
     return c->adaptors ? layer_convolution(b, x, key, conv) : x;
 }
 
@@ -114,6 +124,8 @@ static int attention(struct builder *b, const struct autoencoder2d_config *c, in
     return layer_convolution(b, h, KEY("%s.proj_out", key), project);
 }
 
+static const struct layer_slices all;
+
 static int middle(struct builder *b, const struct autoencoder2d_config *c, int x, const char *part)
 {
     int64_t channels = layer_channels(b, x);
@@ -121,10 +133,10 @@ static int middle(struct builder *b, const struct autoencoder2d_config *c, int x
     struct layer_key first = layer_key("%s.mid.block_1", part);
     struct layer_key second = layer_key("%s.mid.block_2", part);
     int h = residual_block(b, c, x, first.text, channels);
-    h = decoder ? adaptor(b, c, h, first.text) : h;
+    h = decoder ? adaptor(b, c, h, first.text, all) : h;
     h = attention(b, c, h, KEY("%s.mid.attn_1", part));
     h = residual_block(b, c, h, second.text, channels);
-    return decoder ? adaptor(b, c, h, second.text) : h;
+    return decoder ? adaptor(b, c, h, second.text, all) : h;
 }
 
 int encoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int x)
@@ -147,17 +159,28 @@ int encoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int
     return layer_convolution(b, h, "quant_conv", quant);
 }
 
+/* What conv_out's adaptor reads to make the kept slices of a window: one more on each side. */
+static struct layer_slices neighbourhood(struct layer_slices kept, int64_t window)
+{
+    if (!kept.count)
+        return all;
+    int64_t first = kept.first > 0 ? kept.first - 1 : 0, end = kept.first + kept.count + 1;
+    return (struct layer_slices){first, (end < window ? end : window) - first};
+}
+
 int decoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int z)
 {
     struct layer_convolution post = {.dims = 2, .kernel = 1, .out = c->channels};
     struct layer_convolution in = {.dims = 2, .kernel = 3, .out = c->width[c->levels - 1]};
+    int64_t window = b->failed ? 1 : graph_tensor(b->graph, z).shape.d;
+    struct layer_slices near = neighbourhood(c->kept, window), kept = c->kept;
     /* What the coarse maps round, all finer ones pass on: up to the middle they are f32. */
     enum dtype activations = b->graph->activations;
     b->graph->activations = DTYPE_F32;
     int h = layer_quantize(b, z, "quantize.embedding.weight", c->codes);
     h = layer_convolution(b, h, "post_quant_conv", post);
     h = layer_convolution(b, h, "decoder.conv_in", in);
-    h = outer_adaptor(b, c, h, "decoder.conv_in_3d", "decoder.mix_factor_3d_in", false);
+    h = outer_adaptor(b, c, h, "decoder.conv_in_3d", "decoder.mix_factor_3d_in", false, all);
     h = middle(b, c, h, "decoder");
     b->graph->activations = activations;
     h = layer_cast(b, h, activations);
@@ -165,7 +188,8 @@ int decoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int
         for (int i = 0; i <= c->blocks; i++) {
             struct layer_key key = layer_key("decoder.up.%d.block.%d", level, i);
             h = residual_block(b, c, h, key.text, c->width[level]);
-            h = adaptor(b, c, h, key.text);
+            bool last = level == 0 && i == c->blocks;
+            h = adaptor(b, c, h, key.text, last ? near : all);
         }
         struct layer_convolution up = {.dims = 2, .kernel = 3, .out = c->width[level]};
         if (level > 0) {
@@ -175,6 +199,10 @@ int decoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int
     }
     h = layer_norm(b, &h, 1, "decoder.norm_out", norm_of(c, 2, true));
     struct layer_convolution out = {.dims = 2, .kernel = 3, .out = 1, .f32 = true};
+    if (c->adaptors)
+        kept.first -= near.first;
+    else
+        out.slices = kept;
     h = layer_convolution(b, h, "decoder.conv_out", out);
-    return outer_adaptor(b, c, h, "decoder.conv_out_3d", "decoder.mix_factor_3d_out", true);
+    return outer_adaptor(b, c, h, "decoder.conv_out_3d", "decoder.mix_factor_3d_out", true, kept);
 }

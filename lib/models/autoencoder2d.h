@@ -13,7 +13,8 @@ struct autoencoder2d_config {
     int64_t first;                     /* channels that the encoder's conv_in makes */
     int64_t channels, codes;
     int groups;
-    bool adaptors; /* 3-D adaptors: the multi-slice decoder */
+    bool adaptors;            /* 3-D adaptors: the multi-slice decoder */
+    struct layer_slices kept; /* of a window: the decoder makes no others */
 };
 
 int encoder2d_read(struct autoencoder2d_config *config, struct weights *weights,
@@ -25,7 +26,9 @@ int decoder2d_read(struct autoencoder2d_config *config, struct weights *weights,
 int encoder2d_build(struct builder *b, const struct autoencoder2d_config *config, int x);
 
 /* z_hr (n, d, h', w', channels) f32 → slices (n, d, h'·2^(levels−1), …, 1) f32, not clamped.
- * With adaptors the d slices of a sample are one window. */
+ * With adaptors the d slices of a sample are one window. With config->kept (n is 1) the output has
+ * these slices alone, the same as without: what only others need is left out, which starts at the
+ * finest level's last adaptor, since its norm's statistics run over the whole window. */
 int decoder2d_build(struct builder *b, const struct autoencoder2d_config *config, int z);
 
 #endif

@@ -130,6 +130,16 @@ static int64_t out_extent(const struct convolution *c, int axis, int64_t extent)
                          : (padded - c->kernel[axis]) / c->stride[axis] + 1;
 }
 
+/* Leave the other slices out of an output of `whole` slices. */
+static void keep_slices(struct convolution *c, struct layer_slices kept, int64_t whole)
+{
+    if (!kept.count)
+        return;
+    c->pad_front[AXIS_D] -= (int)kept.first;
+    c->pad_back[AXIS_D] -= (int)(whole - kept.first - kept.count);
+    c->residual_slice = kept.first;
+}
+
 static void get_kernel(struct builder *b, const char *key, struct layer_convolution c, int64_t in,
                        struct operation *o)
 {
@@ -153,6 +163,7 @@ int layer_convolution(struct builder *b, int x, const char *key, struct layer_co
     o.convolution.mix = c.mix != NULL;
     for (int axis = 0; axis < AXES; axis++)
         set_axis(&o.convolution, axis, c);
+    keep_slices(&o.convolution, c.slices, out_extent(&o.convolution, AXIS_D, in.d));
     struct shape out = {in.n, out_extent(&o.convolution, AXIS_D, in.d),
                         out_extent(&o.convolution, AXIS_H, in.h),
                         out_extent(&o.convolution, AXIS_W, in.w), c.out};

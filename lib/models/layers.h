@@ -34,6 +34,11 @@ int layer_cast(struct builder *b, int x, enum dtype dtype);
 /* Back to the stream's layout, f32, as an output of the graph. */
 void layer_output(struct builder *b, int x);
 
+/* Slices first … first+count−1; count 0: all. */
+struct layer_slices {
+    int64_t first, count;
+};
+
 /* dims 2 or 3 (1: a pointwise kernel of rank 3); kernel, stride the same on all those axes. Padding
  * is zero, (kernel−1)/2 on each side, unless `replicate` or `pad_back_only` say otherwise. */
 struct layer_convolution {
@@ -47,6 +52,7 @@ struct layer_convolution {
     bool f32;           /* make f32 whatever the graph's type */
     int residual;       /* a value to add; 0 means none (value 0 is always an input) */
     const char *mix;    /* key of a mix factor: α·conv + (1−α)·residual */
+    struct layer_slices slices; /* make these only, of a sample alone in its batch, stride 1 */
 };
 int layer_convolution(struct builder *b, int x, const char *key, struct layer_convolution c);
 

@@ -112,17 +112,26 @@ int stage_decode_has_adaptors(struct weights *weights, struct error *error)
     return decoder2d_read(&config, weights, error) ? -1 : config.adaptors;
 }
 
-int stage_decode(struct stage *stage, struct weights *weights, int64_t window, int64_t c, int64_t h,
-                 int64_t w, const struct stage_settings *settings, struct error *error)
+int stage_decode_slices(struct stage *stage, struct weights *weights, int64_t window,
+                        struct layer_slices kept, int64_t c, int64_t h, int64_t w,
+                        const struct stage_settings *settings, struct error *error)
 {
     struct autoencoder2d_config config;
     struct builder b;
     if (decoder2d_read(&config, weights, error) || check_channels(c, config.channels, error) ||
         start(&b, weights, settings->activations, error))
         return -1;
+    config.kept = kept;
     int z = layer_input(&b, 1, window, c, h, w);
     z = layer_channels_last(&b, &z, 1, true);
     return finish(stage, &b, decoder2d_build(&b, &config, z), settings, error);
+}
+
+int stage_decode(struct stage *stage, struct weights *weights, int64_t window, int64_t c, int64_t h,
+                 int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct layer_slices all = {0};
+    return stage_decode_slices(stage, weights, window, all, c, h, w, settings, error);
 }
 
 static int check_denoise(const struct unet_config *config, int dims, int64_t slices, int64_t c,

@@ -33,7 +33,13 @@ int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices,
 int stage_latent_sr(struct stage *stage, struct weights *weights, int64_t d, int64_t c, int64_t h,
                     int64_t w, const struct stage_settings *settings, struct error *error);
 
-/* One window of z_hr (window, c, h, w) → slices (window, 8h, 8w). */
+/* One window of z_hr (window, c, h, w) → slices (kept.count, 8h, 8w), those that `kept` names of
+ * the window's; count 0: all of them. A slice is the same whichever others are made with it. */
+int stage_decode_slices(struct stage *stage, struct weights *weights, int64_t window,
+                        struct layer_slices kept, int64_t c, int64_t h, int64_t w,
+                        const struct stage_settings *settings, struct error *error);
+
+/* The same, of all slices. */
 int stage_decode(struct stage *stage, struct weights *weights, int64_t window, int64_t c, int64_t h,
                  int64_t w, const struct stage_settings *settings, struct error *error);
 

@@ -251,6 +251,47 @@ static void decode_case(struct golden *g, enum dtype dtype, double tolerance, co
     free(out);
 }
 
+/* Slices first … of a window, decoded alone: bit for bit those of the whole window. */
+static void decode_kept(struct golden *g, enum dtype dtype, const float *z, const int64_t *shape,
+                        const float *whole, struct layer_slices kept)
+{
+    struct stage_settings settings = settings_of(dtype);
+    struct stage stage;
+    struct error error;
+    int status = stage_decode_slices(&stage, g->weights, shape[0], kept, shape[1], shape[2],
+                                     shape[3], &settings, &error);
+    check(status, &error);
+    int64_t pixels = stage.out_h * stage.out_w;
+    assert_int_equal(stage.out_d, kept.count);
+    float *made = run(&stage, 0, &z, &error);
+    assert_memory_equal(made, whole + kept.first * pixels,
+                        (size_t)(kept.count * pixels) * sizeof *made);
+    free(made);
+}
+
+/* Every part of a window of the golden's latents, on maps large enough for Winograd. */
+static void decode_parts(struct golden *g, enum dtype dtype, double tolerance)
+{
+    const struct safetensor *z = golden_tensor(&g->file, "in.z");
+    const int64_t shape[4] = {5, z->shape[1], 6, 7};
+    int64_t values = shape[0] * shape[1] * shape[2] * shape[3];
+    struct stage_settings settings = settings_of(dtype);
+    struct stage stage;
+    struct error error;
+    (void)tolerance; /* none */
+    float *in = malloc((size_t)values * sizeof *in);
+    for (int64_t i = 0; i < values; i++)
+        in[i] = ((const float *)z->data)[i % golden_count(z)];
+    int status =
+        stage_decode(&stage, g->weights, shape[0], shape[1], shape[2], shape[3], &settings, &error);
+    float *whole = run(&stage, status, (const float *const[]){in}, &error);
+    for (int64_t first = 0; first < shape[0]; first++)
+        for (int64_t count = 1; first + count <= shape[0]; count++)
+            decode_kept(g, dtype, in, shape, whole, (struct layer_slices){first, count});
+    free(whole);
+    free(in);
+}
+
 static void decode_multislice(struct golden *g, enum dtype dtype, double tolerance)
 {
     decode_case(g, dtype, tolerance, "out.volume", golden_tensor(&g->file, "out.window0")->shape[0],
@@ -281,6 +322,18 @@ CASE(decode2d, decode2d)
 CASE(decode_multislice, decode_multislice)
 CASE(unet, unet)
 
+static void golden_decode_parts(const char *path)
+{
+    both(path, decode_parts);
+}
+
+static void test_decode_parts(void **state)
+{
+    (void)state;
+    assert_true(golden_each("decode_multislice", golden_decode_parts) > 0);
+    assert_true(golden_each("decode2d", golden_decode_parts) > 0); /* without adaptors */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_encode2d_encode2d),
         cmocka_unit_test(test_decode2d_decode2d),
         cmocka_unit_test(test_decode_multislice_decode_multislice),
+        cmocka_unit_test(test_decode_parts),
         cmocka_unit_test(test_unet_unet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
