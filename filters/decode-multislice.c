@@ -2,7 +2,7 @@
  *   stdin: latent z_hr (D,4,H',W') f4    stdout: volume (D,8H',8W') f4 */
 #include "lib/core/progress.h"
 #include "lib/models/stage_filter.h"
-#include "lib/models/windows.h"
+#include "lib/models/window_decoder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,24 +44,42 @@ static const struct program program = {
 
 static struct filter filter;
 
-/* Decode one array window by window, holding one window of latents and one of slices. */
-static void decode(const struct array *in, const struct array *out, const struct stage *stage,
-                   struct windows w)
+static struct window_decoder decoder;
+
+/* Plan for an array, unless that is done. */
+static void open_decoder(struct weights *weights, const struct stage_settings *settings,
+                         const struct array *in)
 {
+    static struct array planned;
+    if (!memcmp(in->shape, planned.shape, sizeof in->shape))
+        return;
+    if (in->shape[0] < window)
+        filter_fail(&filter, "%lld slices are fewer than the window of %lld",
+                    (long long)in->shape[0], (long long)window);
+    struct windows windows = {in->shape[0], window, hop};
+    window_decoder_close(&decoder);
+    filter_check(&filter, window_decoder_open(&decoder, weights, windows, in->shape[1],
+                                              in->shape[2], in->shape[3], settings, &filter.error));
+    planned = *in;
+}
+
+/* Decode one array window by window, holding the latents of one and the slices it gives. */
+static void decode(const struct array *in, const struct array *out)
+{
+    struct windows w = decoder.windows;
     int64_t values = array_slice_count(in), pixels = array_slice_count(out), read = 0;
     float *z = filter_allocate(&filter, w.window * values, sizeof *z);
-    float *slices = filter_allocate(&filter, w.window * pixels, sizeof *slices);
+    float *slices = filter_allocate(&filter, decoder.most_kept * pixels, sizeof *slices);
     struct progress progress;
     progress_start(&progress, program.name, "slices", w.slices, filter_settings.quiet);
     for (int64_t j = 0; j < windows_count(w); j++) {
-        int64_t start = windows_start(w, j), kept = read > start ? read - start : 0;
-        memmove(z, z + (w.window - kept) * values, (size_t)(kept * values) * sizeof *z);
-        filter_read_f32(&filter, z + kept * values, w.window - kept);
+        int64_t start = windows_start(w, j), known = read > start ? read - start : 0;
+        memmove(z, z + (w.window - known) * values, (size_t)(known * values) * sizeof *z);
+        filter_read_f32(&filter, z + known * values, w.window - known);
         read = start + w.window;
-        filter_check(&filter, network_run(stage->network, (const void *const[]){z},
-                                          (void *const[]){slices}, &filter.error));
-        int64_t first = windows_first(w, j), count = windows_first(w, j + 1) - first;
-        filter_write(&filter, slices + (first - start) * pixels, count);
+        int64_t count = window_decoder_run(&decoder, j, z, slices, &filter.error);
+        filter_check(&filter, count < 0 ? -1 : 0);
+        filter_write(&filter, slices, count);
         progress_advance(&progress, count);
     }
     progress_finish(&progress);
@@ -79,29 +97,22 @@ int main(int argc, char **argv)
     if (hop > window)
         filter_fail(&filter, "--hop %lld leaves slices between windows of %lld", (long long)hop,
                     (long long)window);
-    struct array in, out, last = {0};
-    struct stage stage = {0};
+    struct array in, out;
     while (filter_next(&filter, &in)) {
         filter_expect_latent(&filter, &in, 0);
-        if (in.shape[0] < window)
-            filter_fail(&filter, "%lld slices are fewer than the window of %lld",
-                        (long long)in.shape[0], (long long)window);
-        if (memcmp(in.shape + 1, last.shape + 1, 3 * sizeof in.shape[0])) {
-            stage_close(&stage);
-            filter_check(&filter, stage_decode(&stage, weights, window, in.shape[1], in.shape[2],
-                                               in.shape[3], &settings, &filter.error));
-            last = in;
-        }
-        stage_filter_output(&out, &in, &stage, in.shape[0], true);
-        int64_t buffers = window * (array_slice_count(&in) + array_slice_count(&out));
-        stage_filter_plan(&filter, &stage,
-                          network_memory(stage.network).total + buffers * (int64_t)sizeof(float));
+        open_decoder(weights, &settings, &in);
+        stage_filter_output(&out, &in, &decoder.stage, in.shape[0], true);
+        int64_t buffers =
+            window * array_slice_count(&in) + decoder.most_kept * array_slice_count(&out);
+        stage_filter_plan(&filter, &decoder.stage,
+                          network_memory(decoder.stage.network).total +
+                              buffers * (int64_t)sizeof(float));
         filter_begin(&filter, &out);
-        decode(&in, &out, &stage, (struct windows){in.shape[0], window, hop});
+        decode(&in, &out);
         filter_end(&filter);
     }
     stage_filter_peak(&filter);
-    stage_close(&stage);
+    window_decoder_close(&decoder);
     weights_close(weights);
     return filter_finish(&filter);
 }

@@ -22,3 +22,9 @@ int64_t windows_first(struct windows w, int64_t j)
     int64_t doubled = windows_start(w, j - 1) + windows_start(w, j) + w.window - 1;
     return doubled / 2 + 1;
 }
+
+struct layer_slices windows_kept(struct windows w, int64_t j)
+{
+    int64_t first = windows_first(w, j);
+    return (struct layer_slices){first - windows_start(w, j), windows_first(w, j + 1) - first};
+}

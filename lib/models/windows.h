@@ -3,7 +3,7 @@
 #ifndef OCTPIPE_MODELS_WINDOWS_H
 #define OCTPIPE_MODELS_WINDOWS_H
 
-#include <stdint.h>
+#include "lib/models/layers.h"
 
 struct windows {
     int64_t slices, window, hop; /* slices ≥ window ≥ 1, hop ≥ 1 */
@@ -14,5 +14,8 @@ int64_t windows_start(struct windows w, int64_t j);
 
 /* The first slice taken from window j; windows_first(w, windows_count(w)) is w.slices. */
 int64_t windows_first(struct windows w, int64_t j);
+
+/* What is taken from window j, counted from its start. */
+struct layer_slices windows_kept(struct windows w, int64_t j);
 
 #endif

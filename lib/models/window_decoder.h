@@ -1,0 +1,34 @@
+/* The multi-slice decoder over the windows of a volume (MODEL.md, multi-slice decoder): of each
+ * window only the slices that are taken from it are made, and what they depend on.
+ *
+ * The first and the last windows give more slices than those between. Each needs a network of its
+ * own; there is one at a time, and the next one packs the weights again. */
+#ifndef OCTPIPE_MODELS_WINDOW_DECODER_H
+#define OCTPIPE_MODELS_WINDOW_DECODER_H
+
+#include "lib/models/stages.h"
+#include "lib/models/windows.h"
+
+struct window_decoder {
+    struct weights *weights; /* the caller's */
+    struct stage_settings settings;
+    struct windows windows;
+    int64_t c, h, w;          /* of a latent */
+    struct stage stage;       /* the open network; after opening the one that takes most memory */
+    struct layer_slices kept; /* that it makes */
+    int64_t most_kept;        /* slices that any window gives */
+};
+
+/* Plan the decoder of latents (windows.slices, c, h, w). After an error there is nothing to close.
+ */
+int window_decoder_open(struct window_decoder *decoder, struct weights *weights,
+                        struct windows windows, int64_t c, int64_t h, int64_t w,
+                        const struct stage_settings *settings, struct error *error);
+void window_decoder_close(struct window_decoder *decoder);
+
+/* Decode window j from its latents z (window, c, h, w): the slices (count, 8h, 8w) from
+ * windows_first(windows, j) on. Returns the count, or −1. */
+int64_t window_decoder_run(struct window_decoder *decoder, int64_t j, const float *z, float *slices,
+                           struct error *error);
+
+#endif
