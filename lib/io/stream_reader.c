@@ -20,6 +20,7 @@ struct stream_reader {
 
     struct input input;
     int64_t arrays_in_input, arrays; /* found so far */
+    int64_t index, of;               /* of the array before in this input; of = 0: unknown */
 
     struct npy_header header, ahead;
     uint32_t header_checksum, ahead_checksum; /* of the raw headers */
@@ -298,6 +299,19 @@ static int drain(struct stream_reader *reader, struct error *error)
     return finish_slices(reader, slices, error);
 }
 
+/* Where the array before says that others follow: `next`, or NULL at the end of the input, must be
+ * the one that does. A program that was killed between two arrays shows itself so. */
+static int check_sequence(const struct stream_reader *reader, const struct array *next,
+                          struct error *error)
+{
+    if (!reader->arrays_in_input || reader->index >= reader->of - 1)
+        return 0;
+    if (next && next->marked && next->index == reader->index + 1 && next->of == reader->of)
+        return 0;
+    return error_set(error, "number %lld of %lld is missing", (long long)reader->index + 2,
+                     (long long)reader->of);
+}
+
 /* Open inputs until one has a header: 1, 0 at the end of the last input, −1. */
 static int find_header(struct stream_reader *reader, struct error *error)
 {
@@ -314,6 +328,8 @@ static int find_header(struct stream_reader *reader, struct error *error)
             return status;
         if (!reader->arrays_in_input)
             return error_set(error, "empty; it holds no array");
+        if (check_sequence(reader, NULL, error))
+            return -1;
         input_close(&reader->input);
     }
 }
@@ -347,7 +363,8 @@ static int next_header(struct stream_reader *reader, struct error *error)
         if (reader->header.role == NPY_TRAILER)
             return refuse_trailer(reader, &reader->header, error);
     }
-    return check_size(reader, error) ? -1 : 1;
+    return check_sequence(reader, &reader->header.array, error) || check_size(reader, error) ? -1
+                                                                                             : 1;
 }
 
 int stream_reader_next(struct stream_reader *reader, struct array *array, struct error *error)
@@ -358,6 +375,8 @@ int stream_reader_next(struct stream_reader *reader, struct array *array, struct
     if (status <= 0)
         return locate(reader->arrays_in_input + 1, status, error);
     *array = reader->header.array;
+    reader->index = array->index;
+    reader->of = array->marked ? array->of : 0;
     if (!array->marked)
         array->index = reader->arrays;
     reader->slices = reader->slices_left = array_slices(array);

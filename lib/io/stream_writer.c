@@ -75,7 +75,8 @@ int stream_writer_begin(struct stream_writer *writer, const struct array *array,
     writer->slices_left = array_slices(array);
     writer->trailer = (struct trailer){
         .complete = true, .bytes = array_bytes(array), .header = crc32c(0, header, (size_t)length)};
-    return put(writer, header, (size_t)length, error);
+    /* At once: what ends from here on, killed or not, leaves an array that is cut. */
+    return put(writer, header, (size_t)length, error) ? -1 : flush(writer, error);
 }
 
 int stream_writer_write(struct stream_writer *writer, const void *data, int64_t slices,

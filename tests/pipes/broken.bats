@@ -115,6 +115,42 @@ here
     done
 }
 
+# wait_for_bytes FILE COUNT: until a file is as long as that.
+wait_for_bytes() {
+    for _ in {1..600}; do
+        if [ -e "$1" ] && [ "$(stat -c %s "$1")" -ge "$2" ]; then
+            return
+        fi
+        sleep 0.1
+    done
+    return 1
+}
+
+@test "what a killed filter leaves in a pipe never reads as whole" {
+    # While it waits for the second of two arrays.
+    noise --shape 2,4,4,6 -n 2 > two.npy
+    length=$(latent-sr -w nhae.safetensors two.npy | wc -c)
+    mkfifo in
+    latent-sr -w nhae.safetensors < in > killed.npy 3>&- &
+    exec 4> in
+    bytes two.npy 0 $(($(stat -c %s two.npy) / 2)) >&4
+    wait_for_bytes killed.npy $((length / 2))
+    kill -TERM $!
+    wait $! || true
+    exec 4>&-
+    run -2 tensor-info killed.npy
+    [[ "$output" == *"tensor-info: killed.npy: array 2: number 2 of 2 is missing" ]]
+    run -2 ${command[decode-multislice]} -q killed.npy -o out/z.npy
+    [ -z "$(ls -A out)" ]
+    # While it makes the first slice.
+    diffuse3d -w ldm3d.safetensors -n 1 --shape 16,4,32,32 --sampler ddpm > killed.npy 3>&- &
+    wait_for_bytes killed.npy 1
+    kill -KILL $!
+    wait $! || true
+    run -2 tensor-info killed.npy
+    [[ "$output" == *"killed.npy: the payload is cut: 0 of 262144 bytes are there" ]]
+}
+
 @test "a second array that is broken, and the stages after it" {
     for name in "${networks[@]}"; do
         flip "$name.npy" $(($(payload_end "$name.npy") - 4))

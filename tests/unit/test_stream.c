@@ -271,6 +271,41 @@ static void test_long_history(void **state)
     }
 }
 
+/* Whether what is missing between numbered arrays is told; number_of: index, of; …; −1. */
+static void numbered(const int *number_of, const char *reason)
+{
+    static struct array array[8];
+    unsigned char byte = 1, *data[8];
+    struct error error = {"none"};
+    const char *path = path_of("numbered.npy");
+    int count = 0;
+    for (; number_of[2 * count] >= 0; count++) {
+        data[count] = &byte;
+        array[count] = (struct array){.dtype = DTYPE_U8,
+                                      .marked = true,
+                                      .index = number_of[2 * count],
+                                      .of = number_of[2 * count + 1]};
+    }
+    write_arrays(path, array, data, count);
+    assert_int_equal(read_arrays(path, array, data, count, &error), reason ? -1 : 0);
+    assert_string_equal(error.text, reason ? reason : "none");
+    unlink(path);
+}
+
+static void test_missing_arrays(void **state)
+{
+    (void)state;
+    numbered((const int[]){0, 3, 1, 3, 2, 3, -1}, NULL);
+    numbered((const int[]){2, 4, 3, 4, 0, 1, 0, 2, 1, 2, -1}, NULL); /* joined by cat */
+    numbered((const int[]){0, 0, 1, 0, 0, 0, -1}, NULL);             /* their number is unknown */
+    numbered((const int[]){0, 3, 1, 3, -1}, "array 3: number 3 of 3 is missing");
+    numbered((const int[]){0, 2, -1}, "array 2: number 2 of 2 is missing");
+    numbered((const int[]){0, 3, 2, 3, -1}, "array 2: number 2 of 3 is missing");
+    numbered((const int[]){0, 2, 0, 2, 1, 2, -1}, "array 2: number 2 of 2 is missing");
+    numbered((const int[]){0, 2, 1, 3, 2, 3, -1}, "array 2: number 2 of 2 is missing");
+    numbered((const int[]){0, 2, 0, 0, -1}, "array 2: number 2 of 2 is missing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_refuse_nan),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_long_history),
+        cmocka_unit_test(test_missing_arrays),
     };
     return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }

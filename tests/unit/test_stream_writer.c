@@ -81,9 +81,7 @@ static void test_places(void **state)
     struct stream_writer *writer;
     struct error error = {""};
     assert_int_equal(stream_writer_open(&writer, "/dev/full", &error), 0);
-    assert_int_equal(stream_writer_begin(writer, &array, &error), 0);
-    assert_int_equal(stream_writer_write(writer, "abc", 3, &error), 0);
-    assert_int_equal(stream_writer_end(writer, &error), -1);
+    assert_int_equal(stream_writer_begin(writer, &array, &error), -1);
     assert_string_equal(error.text, "writing /dev/full: No space left on device");
     stream_writer_abort(writer);
 }
@@ -168,7 +166,7 @@ static void test_abort_on_pipe(void **state)
     (void)state;
     static const char *const reasons[ABORT_POINTS] = {
         "array 2: the program that writes it gave up",
-        "array 2: the program that writes it gave up",
+        "array 2: the payload is cut: 0 of 280000 bytes are there",
         "array 2: the payload is cut: 140000 of 280000 bytes are there",
         "array 2: no trailer after the payload; it may be cut",
         "empty; it holds no array",
