@@ -13,7 +13,7 @@ enum option_type {
     OPTION_FLAG,   /* bool *; --name sets it */
     OPTION_INT,    /* int64_t * */
     OPTION_REAL,   /* double * */
-    OPTION_BYTES,  /* int64_t *; 4G, 512M, 100k or a plain count */
+    OPTION_BYTES,  /* int64_t *; 4G, 1234.5M, 100k or a plain count */
     OPTION_STRING, /* const char ** */
     OPTION_CHOICE, /* int *: index into choices */
     OPTION_SHAPE,  /* struct option_shape *; 64,4,64,64 */
@@ -31,7 +31,8 @@ struct option {
     enum option_type type;
     void *target;
     const char *argument;       /* its name in the help: FILE, N, X */
-    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    const char *const *choices; /* OPTION_CHOICE: NULL-terminated; OPTION_STRING: some values, for
+                                   the completion */
     double low, high;           /* numbers, each extent: inclusive range; low == high: any
                                    number, extents of at least 1 */
     const char *meaning;        /* one sentence without a full stop */

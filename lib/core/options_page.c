@@ -140,7 +140,7 @@ void options_completion(const struct program *program, FILE *out)
             "    case $before in\n",
             identifier);
     for (const struct option *option = program->options; option->name; option++) {
-        if (option->type != OPTION_CHOICE)
+        if (!option->choices)
             continue;
         fprintf(out, "    --%s", option->name);
         if (option->letter)

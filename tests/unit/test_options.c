@@ -154,6 +154,10 @@ static void test_values_of_every_type(void **state)
     assert_true(settings.clip == -1.5);
     assert_int_equal(settings.shape.rank, 1);
 
+    struct line part = LINE("--memory", "1234.3M");
+    assert_parses(&part);
+    assert_int_equal(settings.memory, 1294257356); /* 1234.3·2^20 = 1294257356.8 */
+
     struct line widest = LINE("--steps", "+1000", "--shape", "1,1,1,1,1,1,1,1", "--memory", "0");
     assert_parses(&widest);
     assert_int_equal(settings.steps, 1000);
@@ -194,6 +198,10 @@ static void test_refused_sizes(void **state)
                    "--memory -1: not a number of bytes, such as 4G");
     assert_refused(&program, LINE("--memory", "G"),
                    "--memory G: not a number of bytes, such as 4G");
+    assert_refused(&program, LINE("--memory", "1e3"),
+                   "--memory 1e3: not a number of bytes, such as 4G");
+    assert_refused(&program, LINE("--memory", "1.2.3G"),
+                   "--memory 1.2.3G: not a number of bytes, such as 4G");
     assert_refused(&program, LINE("--memory", "4Q"), "--memory 4Q: the unit is k, M, G or T");
     assert_refused(&program, LINE("--memory", "4GB"), "--memory 4GB: the unit is k, M, G or T");
     assert_refused(&program, LINE("--memory", "9007199254740992k"),
