@@ -115,8 +115,9 @@ static void set_part(const char *name)
 
 static void set_lists(void)
 {
-    if (mult.rank > FRESH_LEVELS || attention.rank > FRESH_LEVELS)
-        filter_fail(&filter, "at most %d levels", FRESH_LEVELS);
+    _Static_assert(sizeof settings.mult == sizeof mult.extent &&
+                       sizeof settings.attention == sizeof attention.extent,
+                   "a level for each extent that an option may have");
     settings.mults = mult.rank;
     memcpy(settings.mult, mult.extent, sizeof settings.mult);
     if (attention.rank) {
@@ -128,8 +129,6 @@ static void set_lists(void)
 int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
-    if (filter.files != 1)
-        filter_fail(&filter, "give one part: %s", program.operands);
     if (!filter_settings.output)
         filter_fail(&filter, "give a file with -o");
     set_part(filter.file[0]);

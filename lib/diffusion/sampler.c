@@ -6,6 +6,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* The network sees numbers of order 1: beyond these a scale is a mistake, and f32 might overflow.
+ */
+#define LATENT_SCALE_LEAST 1e-6
+#define LATENT_SCALE_MOST 1e6
+
 enum { PARALLEL_COUNT = 1 << 15 }; /* floats that are worth waking threads for */
 
 /* One step of any sampler is linear in what it knows; `old` is x₀ of the step before. */
@@ -147,8 +152,10 @@ static int check_settings(const struct sampler_settings *settings, struct error 
         return error_set(error, "eta %g is not between 0 and 1", settings->eta);
     if (!(settings->clip > 0))
         return error_set(error, "clip %g is not positive", settings->clip);
-    if (!(settings->latent_scale > 0 && isfinite(settings->latent_scale)))
-        return error_set(error, "latent_scale %g is not positive", settings->latent_scale);
+    if (!(settings->latent_scale >= LATENT_SCALE_LEAST &&
+          settings->latent_scale <= LATENT_SCALE_MOST))
+        return error_set(error, "latent_scale %g is not between %g and %g", settings->latent_scale,
+                         LATENT_SCALE_LEAST, LATENT_SCALE_MOST);
     return 0;
 }
 

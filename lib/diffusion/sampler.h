@@ -26,7 +26,7 @@ struct sampler_settings {
     double eta;    /* DDIM: 0 … 1, how much of the posterior's noise is added at each step */
     double clip;   /* bound of |x₀| as the network sees it; INFINITY: none */
     enum parameterization parameterization;
-    double latent_scale;
+    double latent_scale; /* 1e-6 … 1e6 */
     int64_t start; /* only the steps with timesteps up to this one; 0: all */
 };
 

@@ -341,14 +341,3 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
             return file->metadata_value[i];
     return NULL;
 }
-
-void safetensors_drop(const struct safetensors *file, const void *data, int64_t bytes)
-{
-    const char *map = file->map, *from = data;
-    if (bytes <= 0 || from < map || from >= map + file->map_bytes)
-        return;
-    /* Whole pages: the neighbours on the outer ones are read again from the file when needed. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t first = (uintptr_t)from / page * page;
-    madvise((void *)first, (uintptr_t)from + (uintptr_t)bytes - first, MADV_DONTNEED);
-}

@@ -42,9 +42,6 @@ void safetensors_close(struct safetensors *file);
 const struct safetensor *safetensors_find(const struct safetensors *file, const char *name);
 const char *safetensors_metadata(const struct safetensors *file, const char *key);
 
-/* Tell the system that the pages of a tensor are not needed any more; they can still be read. */
-void safetensors_drop(const struct safetensors *file, const void *data, int64_t bytes);
-
 /* Writing by parts, so that files larger than memory can be made: begin with all descriptions
  * (data and bytes ignored; bytes follow from shape and dtype), then each tensor's data in that
  * order, in pieces of any size, then finish (rename). metadata: NULL-terminated key, value, key,

@@ -384,7 +384,8 @@ schedule steep schedule "steep": linear, cosine and straight are known
 parameterization x0 parameterization "x0": eps, v and flow are known
 clip -1 clip -1 is not positive
 clip wide metadata clip = "wide" does not read
-latent_scale 0 latent_scale 0 is not positive
+latent_scale 0 latent_scale 0 is not between 1e-06 and 1e+06
+latent_scale 1e-40 latent_scale 1e-40 is not between 1e-06 and 1e+06
 end
 }
 
