@@ -15,10 +15,9 @@
 
 enum { EXIT_TROUBLE = 2 };
 
-struct filter_settings filter_settings;
+struct filter_settings filter_settings = {.device = "auto"};
 const char *const filter_devices[] = {"auto", "cpu", "cuda", NULL};
 const char *const filter_precisions[] = {"auto", "fp32", "bf16", NULL};
-enum { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA };
 
 static volatile sig_atomic_t signals_deferred;
 
@@ -168,14 +167,28 @@ static bool takes(const struct program *program, const void *target)
     return false;
 }
 
+/* "cuda" or "cuda:N". */
+static bool is_cuda(const char *device)
+{
+    const size_t length = strlen("cuda");
+    if (strncmp(device, "cuda", length) != 0)
+        return false;
+    const char *number = device + length + 1;
+    return !device[length] ||
+           (device[length] == ':' && *number && !number[strspn(number, "0123456789")]);
+}
+
 static void choose_device(struct filter *filter)
 {
     if (!takes(filter->program, &filter_settings.device))
         return;
-    if (filter_settings.device == DEVICE_CUDA)
+    const char *device = filter_settings.device;
+    if (is_cuda(device))
         filter_fail(filter, "no CUDA device: this build has no CUDA backend");
-    if (filter_settings.device == DEVICE_AUTO)
+    if (strcmp(device, "auto") == 0)
         filter_detail(filter, "device: cpu");
+    else if (strcmp(device, "cpu") != 0)
+        filter_fail(filter, "--device %s: unknown; devices are auto, cpu, cuda and cuda:N", device);
 }
 
 /* Text on stdout counts only when all of it arrived. A stdout that is closed already, by a writer

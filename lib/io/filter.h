@@ -15,15 +15,15 @@
 struct filter_settings {
     const char *output; /* -o, NULL: stdout */
     bool quiet, verbose;
-    int64_t threads; /* 0: all the processor has */
-    int64_t memory;  /* bytes, 0: no bound */
-    int device;      /* index into filter_devices */
-    int precision;   /* index into filter_precisions */
+    int64_t threads;    /* 0: all the processor has */
+    int64_t memory;     /* bytes, 0: no bound */
+    int precision;      /* index into filter_precisions */
+    const char *device; /* auto, cpu, cuda or cuda:N */
     const char *weights;
     bool ema;
 };
 extern struct filter_settings filter_settings;
-extern const char *const filter_devices[];    /* auto, cpu, cuda */
+extern const char *const filter_devices[];    /* without a number */
 extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
 
 /* clang-format off */
@@ -35,7 +35,7 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
      .meaning = "number of threads"},                                                              \
     {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,                    \
      .argument = "BYTES", .unset = "no bound", .no_result = true,                                  \
-     .meaning = "the most memory to plan for, such as 4G"},                                        \
+     .meaning = "the most memory to plan for, such as 4G or 1234.5M; what needs more is refused"}, \
     {.name = "verbose", .letter = 'v', .type = OPTION_FLAG, .target = &filter_settings.verbose,    \
      .no_result = true, .meaning = "say what is done, and the memory plan"},                       \
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,        \
@@ -46,8 +46,9 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
      .argument = "FILE", .required = true, .meaning = "safetensors file with the weights"},        \
     {.name = "ema", .type = OPTION_FLAG, .target = &filter_settings.ema,                           \
      .meaning = "use the averaged (EMA) weights of the file"},                                     \
-    {.name = "device", .type = OPTION_CHOICE, .target = &filter_settings.device,                   \
-     .choices = filter_devices, .no_result = true, .meaning = "where to compute"},                 \
+    {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
+     .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
+     .meaning = "where to compute"},                                                               \
     {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
      .choices = filter_precisions,                                                                 \
      .meaning = "type of activations and products; auto is fp32 on a CPU"},                        \

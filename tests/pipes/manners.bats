@@ -140,12 +140,22 @@ assert_empty_folder() {
     if [ -e /dev/nvidiactl ]; then
         skip "this machine has a GPU"
     fi
-    run --separate-stderr latent-sr -w none.safetensors --device cuda < /dev/null
-    assert_trouble latent-sr
-    [[ "$stderr" == "latent-sr: no CUDA device: "* ]]
+    for device in cuda cuda:0 cuda:12; do
+        run --separate-stderr latent-sr -w none.safetensors --device $device < /dev/null
+        assert_trouble latent-sr
+        [[ "$stderr" == "latent-sr: no CUDA device: "* ]]
+    done
     run --separate-stderr latent-sr -w none.safetensors --device cpu < /dev/null
     assert_trouble latent-sr
     [[ "$stderr" == *none.safetensors* ]]
+}
+
+@test "an unknown device is named" {
+    for device in gpu cud cuda: cuda:x cuda:1x cuda1 cpu:0 AUTO; do
+        run --separate-stderr latent-sr -w none.safetensors --device $device < /dev/null
+        assert_trouble latent-sr
+        [[ "$stderr" == "latent-sr: --device $device: unknown; devices are auto, cpu, cuda and cuda:N" ]]
+    done
 }
 
 @test "no tensor is written to a terminal, nor read from one" {
