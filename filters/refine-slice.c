@@ -9,33 +9,23 @@
 #include <string.h>
 
 static int64_t batch = 4;
-static const char *noise_path, *step_noise_path;
+static struct noise_file noise, step_noise;
 
+/* clang-format off */
 static const struct option options[] = {
-    {.name = "batch",
-     .type = OPTION_INT,
-     .target = &batch,
-     .argument = "N",
-     .low = 1,
-     .high = 4096,
-     .no_result = true,
+    {.name = "batch", .type = OPTION_INT, .target = &batch, .argument = "N", .low = 1,
+     .high = 4096, .no_result = true,
      .meaning = "slices at a time; less where --memory asks for it"},
-    {.name = "noise",
-     .type = OPTION_STRING,
-     .target = &noise_path,
-     .argument = "FILE",
+    {.name = "noise", .type = OPTION_STRING, .target = &noise.path, .argument = "FILE",
+     .unset = "noise of the seed", .meaning = "initial noise, shaped like the input"},
+    {.name = "step-noise", .type = OPTION_STRING, .target = &step_noise.path, .argument = "FILE",
      .unset = "noise of the seed",
-     .meaning = "initial noise, shaped like the input"},
-    {.name = "step-noise",
-     .type = OPTION_STRING,
-     .target = &step_noise_path,
-     .argument = "FILE",
-     .unset = "noise of the seed",
-     .meaning = "noise of each timestep (T,D,C,H,W), for ddpm and ddim with eta"},
+     .meaning = "noise of each timestep (T,D,C,H,W), for ddpm and ddim with eta; held in memory"},
     SAMPLER_OPTIONS,
     NETWORK_OPTIONS,
     {0},
 };
+/* clang-format on */
 
 static const struct program program = {
     .name = "refine-slice",
@@ -53,40 +43,64 @@ static const struct program program = {
 static struct filter filter;
 static struct denoiser *denoiser;
 static int64_t batch_slices; /* of the open denoiser */
-static struct array planned;
+
+/* The shape of the noise of all steps for an array. */
+static void step_noise_shape(const struct array *in, int64_t shape[5])
+{
+    shape[0] = denoiser_timesteps(denoiser);
+    memcpy(shape + 1, in->shape, 4 * sizeof *shape);
+}
+
+/* Held at the peak: the denoiser, a batch of z_sr, z_hr and noise, the noise of all steps.
+ */
+static int64_t plan_bytes(const struct array *in)
+{
+    int64_t slice = array_slice_count(in) * (int64_t)sizeof(float), steps[5], bytes = 0;
+    step_noise_shape(in, steps);
+    if (step_noise.path &&
+        (__builtin_mul_overflow(steps[0], slice, &bytes) ||
+         __builtin_mul_overflow(bytes, steps[1], &bytes) || bytes > INT64_MAX / 2))
+        filter_fail(&filter, "absurd size: noise of %lld steps", (long long)steps[0]);
+    return bytes + denoiser_bytes(denoiser) + (noise.path ? 3 : 2) * batch_slices * slice;
+}
 
 /* Open for the largest batch up to --batch whose plan fits --memory. */
-static void open_denoiser(struct weights *weights, struct stage_settings stage,
+static void open_denoiser(struct weights *weights, const struct stage_settings *stage,
                           const struct array *in)
 {
-    int64_t wanted = batch < in->shape[0] ? batch : in->shape[0];
-    if (wanted <= batch_slices && !memcmp(in->shape + 1, planned.shape + 1, 3 * sizeof(int64_t)))
+    static struct array planned;
+    static int64_t planned_most;
+    int64_t most = batch < in->shape[0] ? batch : in->shape[0], bytes;
+    bool same =
+        most <= planned_most && !memcmp(in->shape + 1, planned.shape + 1, 3 * sizeof in->shape[0]);
+    if (same && (!step_noise.path || in->shape[0] <= planned.shape[0]))
         return;
     struct denoiser_settings settings = sampler_options_settings(RANDOM_REFINE, RANDOM_REFINE_STEP);
-    int64_t slice_bytes = 2 * array_slice_count(in) * (int64_t)sizeof(float), bytes;
-    for (batch_slices = wanted;; batch_slices--) {
-        bool last = batch_slices == 1 || !stage.memory; /* no smaller one to try */
+    for (batch_slices = most;; batch_slices--) {
         denoiser_close(denoiser);
-        denoiser = NULL;
-        int status = denoiser_open(&denoiser, weights, 2, batch_slices, in->shape[1], in->shape[2],
-                                   in->shape[3], &settings, &stage, &filter.error);
-        if (last)
-            filter_check(&filter, status);
-        bytes = status ? INT64_MAX : denoiser_bytes(denoiser) + batch_slices * slice_bytes;
-        if (last || bytes <= stage.memory)
+        filter_check(&filter,
+                     denoiser_open(&denoiser, weights, 2, batch_slices, in->shape[1], in->shape[2],
+                                   in->shape[3], &settings, stage, &filter.error));
+        bytes = plan_bytes(in);
+        if (batch_slices == 1 || !filter_settings.memory || bytes <= filter_settings.memory)
             break;
     }
     planned = *in;
+    planned_most = most;
     filter_detail(&filter, "%lld slices at a time", (long long)batch_slices);
     stage_filter_plan(&filter, denoiser_stage(denoiser), bytes);
 }
 
-static void refine(const struct array *in, int64_t index, struct noise_file *noise,
-                   struct noise_file *step_noise)
+static void refine(const struct array *in, int64_t index)
 {
     int64_t values = array_slice_count(in);
     float *z_sr = filter_allocate(&filter, batch_slices * values, sizeof *z_sr);
     float *z_hr = filter_allocate(&filter, batch_slices * values, sizeof *z_hr);
+    int64_t steps[5];
+    step_noise_shape(in, steps);
+    filter_check(&filter, noise_file_next(&noise, 4, in->shape, batch_slices, &filter.error));
+    filter_check(&filter, noise_file_next(&step_noise, 5, steps, steps[0], &filter.error));
+    filter_check(&filter, noise_file_read(&step_noise, steps[0], &filter.error));
     struct progress progress;
     progress_start(&progress, program.name, "slices", in->shape[0], filter_settings.quiet);
     for (int64_t first = 0; first < in->shape[0]; first += batch_slices) {
@@ -96,10 +110,11 @@ static void refine(const struct array *in, int64_t index, struct noise_file *noi
                                    .slices = left < batch_slices ? left : batch_slices,
                                    .condition = z_sr,
                                    .begin = z_sr,
-                                   .noise = noise ? noise->data + first * values : NULL,
-                                   .step_noise = step_noise ? step_noise->data : NULL,
+                                   .noise = noise.data,
+                                   .step_noise = step_noise.data,
                                    .all_slices = in->shape[0]};
         filter_read_f32(&filter, z_sr, b.slices);
+        filter_check(&filter, noise_file_read(&noise, b.slices, &filter.error));
         filter_check(&filter, denoiser_run(denoiser, &b, z_hr, &filter.error));
         filter_write(&filter, z_hr, b.slices);
         progress_advance(&progress, b.slices);
@@ -109,35 +124,21 @@ static void refine(const struct array *in, int64_t index, struct noise_file *noi
     free(z_hr);
 }
 
-/* Noise from a file: the next array of it, which must have this shape. */
-static struct noise_file *next_noise(const char *path, struct noise_file *file, int rank,
-                                     const int64_t *shape)
-{
-    if (!path)
-        return NULL;
-    filter_check(&filter, noise_file_next(file, path, rank, shape, &filter.error));
-    return file;
-}
-
 int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
     struct weights *weights = stage_filter_weights(&filter);
     struct stage_settings stage = stage_filter_settings(&filter);
-    struct noise_file noise = {0}, step_noise = {0};
     struct array in, out;
     for (int64_t k = 0; filter_next(&filter, &in); k++) {
         filter_expect_latent(&filter, &in, 0);
-        open_denoiser(weights, stage, &in);
-        int64_t steps[5] = {denoiser_timesteps(denoiser), in.shape[0], in.shape[1], in.shape[2],
-                            in.shape[3]};
+        open_denoiser(weights, &stage, &in);
         out = in;
         out.dtype = DTYPE_F32;
         strcpy(out.kind, "latent");
         strcpy(out.axes, "DCHW");
         filter_begin(&filter, &out);
-        refine(&in, denoiser_index(&in, k), next_noise(noise_path, &noise, 4, in.shape),
-               next_noise(step_noise_path, &step_noise, 5, steps));
+        refine(&in, denoiser_index(&in, k));
         filter_end(&filter);
     }
     noise_file_close(&noise);

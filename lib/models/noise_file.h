@@ -5,13 +5,18 @@
 #include "lib/io/stream.h"
 
 struct noise_file {
+    const char *path; /* the caller's; NULL: no noise is given, and nothing is done */
     struct stream_reader *reader;
-    float *data; /* the current array */
+    float *data; /* slices of the current array, as many as are held; NULL without a path */
 };
 
-/* Read the next array of the file (opened at the first call), which must have this shape. */
-int noise_file_next(struct noise_file *file, const char *path, int rank, const int64_t *shape,
+/* Go to the next array of the file (opened at the first call), which must have this shape, and hold
+ * up to `held` slices of it at a time. */
+int noise_file_next(struct noise_file *file, int rank, const int64_t *shape, int64_t held,
                     struct error *error);
+
+/* Read its next slices into data. */
+int noise_file_read(struct noise_file *file, int64_t slices, struct error *error);
 void noise_file_close(struct noise_file *file);
 
 #endif

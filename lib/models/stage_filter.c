@@ -1,6 +1,7 @@
 #include "lib/models/stage_filter.h"
 #include "lib/io/volume.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,21 +21,21 @@ struct stage_settings stage_filter_settings(struct filter *filter)
     bool bf16 = filter_settings.precision == PRECISION_BF16;
     if (bf16 && !cpu_has_bf16())
         filter_fail(filter, "--precision bf16: this processor does not multiply bf16");
-    return (struct stage_settings){backend_cpu(), bf16 ? DTYPE_BF16 : DTYPE_F32,
-                                   filter_settings.memory};
+    return (struct stage_settings){backend_cpu(), bf16 ? DTYPE_BF16 : DTYPE_F32};
 }
 
 void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes)
 {
     struct network_memory memory = network_memory(stage->network);
-    double mib = 1 << 20;
+    double mib = 1 << 20, allowed = rint((double)filter_settings.memory / mib * 1e4) / 1e4;
+    double needed = ceil((double)bytes / mib * 10) / 10; /* so that --memory of as much is enough */
     filter_detail(
         filter, "plan: %.1f MiB = weights %.1f + arena %.1f + buffers %.1f; %.3f TFLOP a call",
-        (double)bytes / mib, (double)memory.weights / mib, (double)memory.activations / mib,
+        needed, (double)memory.weights / mib, (double)memory.activations / mib,
         (double)(bytes - memory.total) / mib, graph_flops(network_graph(stage->network)) * 1e-12);
     if (filter_settings.memory && bytes > filter_settings.memory)
-        filter_fail(filter, "the plan needs %.1f MiB, --memory allows %.1f MiB",
-                    (double)bytes / mib, (double)filter_settings.memory / mib);
+        filter_fail(filter, "the smallest plan needs %.1f MiB, --memory allows %.9g MiB", needed,
+                    allowed);
 }
 
 void stage_filter_read_volume(struct filter *filter, const struct array *array, float *volume,

@@ -8,11 +8,12 @@
 /* Open -w, honouring --ema. */
 struct weights *stage_filter_weights(struct filter *filter);
 
-/* Backend, activations and memory bound from --device, --precision, --memory. */
+/* Backend and activations from --device and --precision. */
 struct stage_settings stage_filter_settings(struct filter *filter);
 
-/* With -v: the plan in words, `bytes` in total where the filter holds more than the network. A plan
- * beyond --memory is refused. */
+/* With -v: the plan in words, `bytes` in total with what the filter holds beside the network. Call
+ * it with the smallest plan there is, or one that fits --memory: one beyond is refused, and the
+ * number named, in tenths of a MiB, is what --memory must allow at least. */
 void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes);
 
 /* Describe a stage's output of `slices` slices: a latent (slices, c, h, w), or with volume a volume

@@ -25,7 +25,7 @@ static int check_map(int64_t h, int64_t w, int64_t multiple, struct error *error
     return 0;
 }
 
-/* Turn a finished graph into a network and hold its plan against --memory. */
+/* Turn a finished graph into a network. */
 static int finish(struct stage *stage, struct builder *b, int output,
                   const struct stage_settings *settings, struct error *error)
 {
@@ -37,15 +37,7 @@ static int finish(struct stage *stage, struct builder *b, int output,
     graph_fuse_upsampling(b->graph);
     struct shape shape = graph_tensor(b->graph, output).shape;
     *stage = (struct stage){NULL, shape.n * shape.d, shape.c, shape.h, shape.w};
-    if (network_create(&stage->network, b->graph, settings->backend, error))
-        return -1;
-    int64_t total = network_memory(stage->network).total;
-    if (settings->memory && total > settings->memory) {
-        stage_close(stage);
-        return error_set(error, "the plan needs %.1f MiB, --memory allows %.1f MiB",
-                         (double)total / (1 << 20), (double)settings->memory / (1 << 20));
-    }
-    return 0;
+    return network_create(&stage->network, b->graph, settings->backend, error);
 }
 
 static int start(struct builder *b, struct weights *weights, enum dtype activations,

@@ -12,7 +12,6 @@
 struct stage_settings {
     const struct backend *backend;
     enum dtype activations; /* F32 or BF16 */
-    int64_t memory;         /* refuse a plan beyond these bytes; 0: no bound */
 };
 
 /* A network and the shape (d, c, h, w) of its stream output. */

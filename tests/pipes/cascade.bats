@@ -95,36 +95,59 @@ plan() {
         | sed -nE 's/.* plan: ([0-9]+)\.([0-9]) MiB = .*/\1\2/p'
 }
 
-@test "-v announces the plan, and --memory holds it" {
+# smallest NAME [OPTION...]: the MiB that a refusal names.
+smallest() {
+    local name=$1
+    shift
+    run --separate-stderr ${command[$name]} "$name.npy" --threads 2 --memory 300k -o none.npy "$@"
+    [ "$status" -eq 2 ]
+    [ ! -e none.npy ]
+    [[ "$stderr" =~ ^"$name: $name.npy: the smallest plan needs "([0-9]+\.[0-9])" MiB, --memory allows 0.293 MiB"$ ]]
+    needed=${BASH_REMATCH[1]}
+}
+
+@test "--memory: the same payload with the smallest plan, a refusal that names it one MiB below" {
     for name in "${networks[@]}"; do
-        smallest=()
-        if [ "$name" = refine-slice ]; then
-            smallest=(--batch 1)
-        fi
-        tenths=$(plan "$name" --threads 2 "${smallest[@]}")
-        echo "$name plans $tenths/10 MiB"
-        # The announced number is rounded: at most half a tenth off.
-        ${command[$name]} "$name.npy" --threads 2 --memory $(((tenths + 1) * 104858)) > tight.npy
+        smallest "$name"
+        echo "$name needs $needed MiB"
         ${command[$name]} "$name.npy" --threads 2 > free.npy
+        ${command[$name]} "$name.npy" --threads 2 --memory "${needed}M" -v > tight.npy 2> said.txt
         assert_same tight.npy free.npy
-        run --separate-stderr ${command[$name]} "$name.npy" --threads 2 -o none.npy \
-            --memory $(((tenths - 1) * 104857))
+        grep -qF "$name: plan: $needed MiB = " said.txt
+        below=$(awk -v needed="$needed" 'BEGIN { print needed - 1 }')
+        run --separate-stderr ${command[$name]} "$name.npy" --threads 2 --memory "${below}M" \
+            -o none.npy
         [ "$status" -eq 2 ]
-        [[ "$stderr" == "$name: "*"the plan needs "*" MiB, --memory allows "* ]]
+        [ "$stderr" = "$name: $name.npy: the smallest plan needs $needed MiB, --memory allows $below MiB" ]
         [ ! -e none.npy ]
     done
+}
+
+@test "noise from files is part of refine-slice's plan" {
+    smallest refine-slice
+    without=${needed/./}
+    smallest refine-slice --step-noise noise.npy # of 1000 timesteps and 9 slices: 3.3 MiB
+    [ $((${needed/./} - without)) -ge 32 ]
+    [ $((${needed/./} - without)) -le 34 ]
+    rm refine-slice.npy # a link
+    noise --shape 2,4,128,128 > refine-slice.npy
+    smallest refine-slice
+    without=${needed/./}
+    smallest refine-slice --noise noise.npy # a slice at a time: 0.25 MiB
+    [ $((${needed/./} - without)) -ge 2 ]
+    [ $((${needed/./} - without)) -le 3 ]
 }
 
 @test "refine-slice takes the largest batch that fits --memory" {
     for batch in 1 2 3 4; do
         tenths=$(plan refine-slice --threads 2 --batch $batch)
         run --separate-stderr refine-slice -w refiner.safetensors --steps 1 --threads 2 -v \
-            --batch 4 --memory $(((tenths + 1) * 104858)) refine-slice.npy -o z.npy
+            --batch 4 --memory "${tenths%?}.${tenths: -1}M" refine-slice.npy -o z.npy
         [ "$status" -eq 0 ]
         echo "$stderr"
         fitting=$(sed -n 's/.*: \([0-9]*\) slices at a time/\1/p' <<< "$stderr")
         [ "$fitting" -ge $batch ]
-        [ "$(plan refine-slice --threads 2 --batch "$fitting")" -le $((tenths + 1)) ]
+        [ "$(plan refine-slice --threads 2 --batch "$fitting")" -le "$tenths" ]
     done
     [ "$fitting" -eq 4 ]
 }

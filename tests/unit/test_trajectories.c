@@ -109,7 +109,7 @@ static void follow(const char *path)
         j.condition = golden_tensor(&j.file, "in.cond")->data;
     if (settings.kind == SAMPLER_DDPM)
         j.step_noise = golden_tensor(&j.file, "in.step_noise")->data;
-    struct stage_settings fp32 = {backend_cpu(), DTYPE_F32, 0};
+    struct stage_settings fp32 = {backend_cpu(), DTYPE_F32};
     if (stage_denoise(&j.stage, j.weights, flat ? 2 : 3, d, c, shape[noise->rank - 2],
                       shape[noise->rank - 1], &fp32, &error) ||
         sampler_create(&sampler, &settings, &schedule, j.count, &error))
