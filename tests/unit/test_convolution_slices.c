@@ -32,6 +32,7 @@ static const struct trial trials[] = {
     {9, 10, 1, 1, 3, DTYPE_F32, .residual = true, .mix = true},
     {9, 10, 24, 20, 3, DTYPE_BF16, .residual = true, .mix = true},
     {9, 10, 6, 5, 3, DTYPE_BF16, .residual = true},
+    {32, 32, 136, 16, 3, DTYPE_BF16, .residual = true, .mix = true, .winograd = true}, /* parts */
 };
 
 static struct operation describe(const struct trial *t)
