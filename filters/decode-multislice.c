@@ -61,6 +61,11 @@ static void open_decoder(struct weights *weights, const struct stage_settings *s
     filter_check(&filter, window_decoder_open(&decoder, weights, windows, in->shape[1],
                                               in->shape[2], in->shape[3], settings, &filter.error));
     planned = *in;
+    const struct stage *stage = &decoder.stage;
+    int64_t buffers =
+        window * array_slice_count(in) + decoder.most_kept * stage->out_h * stage->out_w;
+    stage_filter_plan(&filter, stage,
+                      network_memory(stage->network).total + buffers * (int64_t)sizeof(float));
 }
 
 /* Decode one array window by window, holding the latents of one and the slices it gives. */
@@ -102,11 +107,6 @@ int main(int argc, char **argv)
         filter_expect_latent(&filter, &in, 0);
         open_decoder(weights, &settings, &in);
         stage_filter_output(&out, &in, &decoder.stage, in.shape[0], true);
-        int64_t buffers =
-            window * array_slice_count(&in) + decoder.most_kept * array_slice_count(&out);
-        stage_filter_plan(&filter, &decoder.stage,
-                          network_memory(decoder.stage.network).total +
-                              buffers * (int64_t)sizeof(float));
         filter_begin(&filter, &out);
         decode(&in, &out);
         filter_end(&filter);

@@ -51,8 +51,7 @@ static void step_noise_shape(const struct array *in, int64_t shape[5])
     memcpy(shape + 1, in->shape, 4 * sizeof *shape);
 }
 
-/* Held at the peak: the denoiser, a batch of z_sr, z_hr and noise, the noise of all steps.
- */
+/* Held at the peak: the denoiser, a batch of z_sr, z_hr and noise, the noise of steps. */
 static int64_t plan_bytes(const struct array *in)
 {
     int64_t slice = array_slice_count(in) * (int64_t)sizeof(float), steps[5], bytes = 0;

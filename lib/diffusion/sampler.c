@@ -6,8 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The network sees numbers of order 1: beyond these a scale is a mistake, and f32 might overflow.
- */
+/* The network sees numbers of order 1: a scale beyond these is a mistake; f32 might overflow. */
 #define LATENT_SCALE_LEAST 1e-6
 #define LATENT_SCALE_MOST 1e6
 

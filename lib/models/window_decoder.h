@@ -14,7 +14,7 @@ struct window_decoder {
     struct stage_settings settings;
     struct windows windows;
     int64_t c, h, w;          /* of a latent */
-    struct stage stage;       /* the open network; after opening the one that takes most memory */
+    struct stage stage;       /* the open network; at first the one that takes most memory */
     struct layer_slices kept; /* that it makes */
     int64_t most_kept;        /* slices that any window gives */
 };
