@@ -142,31 +142,31 @@ static void copy_line(const struct convolution_state *s, const char *row, int64_
     memset(to, 0, (size_t)(stop - to));
 }
 
-/* Sums of whole steps of outputs, FEW_OUTPUTS each, to outputs from element `at` on. Where channels
- * are as many, a step is finished like one output of more channels. */
-static void finish_summed(const struct convolution_state *s, const struct convolution_maps *maps,
-                          const float *sums, int64_t pixels, int64_t at)
+/* Sums of `pixels` outputs to a map from element `at` on, with fewer channels than a vector holds:
+ * the sums are moved together, and a step of outputs is finished like one of more channels. */
+static void finish_few(const struct convolution_state *s, const struct convolution_maps *maps,
+                       float *sums, int64_t stride, int64_t pixels, int64_t at)
 {
-    int64_t out = s->operation.output.shape.c, steps = out == FEW_OUTPUTS ? pixels / STEP : 0;
-    int64_t rest = steps * STEP * FEW_OUTPUTS;
+    int64_t out = s->operation.output.shape.c, step = STEP * out, steps = pixels / STEP;
     const float *bias = (const float *)(const void *)(s->prepared + s->bias);
-    float repeated[STEP * FEW_OUTPUTS];
-    for (int64_t i = 0; i < STEP * FEW_OUTPUTS; i++)
+    float repeated[STEP * COLUMNS_MULTIPLE];
+    for (int64_t i = 0; i < step; i++)
         repeated[i] = bias[i % out];
-    convolution_finish(s, maps, at,
-                       (struct convolution_sums){.sums = sums,
-                                                 .bias = repeated,
-                                                 .sum_step = STEP * FEW_OUTPUTS,
-                                                 .step = STEP * FEW_OUTPUTS,
-                                                 .pixels = steps,
-                                                 .channels = STEP * FEW_OUTPUTS});
-    convolution_finish(s, maps, at + rest,
-                       (struct convolution_sums){.sums = sums + rest,
-                                                 .bias = bias,
-                                                 .sum_step = FEW_OUTPUTS,
-                                                 .step = out,
-                                                 .pixels = pixels - steps * STEP,
-                                                 .channels = out});
+    for (int64_t i = 0; i < pixels && stride > out; i++)
+        for (int64_t k = 0; k < out; k++)
+            sums[i * out + k] = sums[i * stride + k];
+    struct convolution_sums whole = {.sums = sums,
+                                     .bias = repeated,
+                                     .sum_step = step,
+                                     .step = step,
+                                     .pixels = steps,
+                                     .channels = step};
+    struct convolution_sums rest = whole;
+    rest.sums += steps * step;
+    rest.pixels = 1;
+    rest.channels = pixels * out - steps * step;
+    convolution_finish(s, maps, at, whole);
+    convolution_finish(s, maps, at + steps * step, rest);
 }
 
 /* All channels of `pixels` outputs from element `at` on; sums has room for whole steps. */
@@ -178,20 +178,23 @@ static void compute(const struct convolution_state *s, const struct convolution_
     int64_t out = s->operation.output.shape.c, whole = convolution_rounded(pixels, STEP);
     if (s->way == BY_LINES_SUMMED) {
         (s->bf16 ? lines->sum_bf16 : lines->sum_f32)(p, whole, sums);
-        finish_summed(s, maps, sums, pixels, at);
+        finish_few(s, maps, sums, FEW_OUTPUTS, pixels, at);
         return;
     }
     for (int64_t column = 0; column < out; column += COLUMNS) {
         int64_t columns = convolution_at_most(s->columns - column, COLUMNS);
         (s->bf16 ? lines->multiply_bf16 : lines->multiply_f32)(p, whole, column, columns, sums);
-        convolution_finish(
-            s, maps, at + column,
-            (struct convolution_sums){.sums = sums,
-                                      .bias = bias + column,
-                                      .sum_step = columns,
-                                      .step = out,
-                                      .pixels = pixels,
-                                      .channels = convolution_at_most(out - column, COLUMNS)});
+        if (out < COLUMNS_MULTIPLE)
+            finish_few(s, maps, sums, columns, pixels, at);
+        else
+            convolution_finish(
+                s, maps, at + column,
+                (struct convolution_sums){.sums = sums,
+                                          .bias = bias + column,
+                                          .sum_step = columns,
+                                          .step = out,
+                                          .pixels = pixels,
+                                          .channels = convolution_at_most(out - column, COLUMNS)});
     }
 }
 
