@@ -2,8 +2,6 @@
  *   stdin: volume (D,H,W) u1|f4    stdout: latent z (D/4,4,H/4,W/4) f4, before quantization */
 #include "lib/models/stage_filter.h"
 
-#include <string.h>
-
 static const struct option options[] = {NETWORK_OPTIONS, {0}};
 
 static const struct program program = {
@@ -18,28 +16,14 @@ static const struct program program = {
     .options = options,
 };
 
-static struct filter filter;
+static int open_stage(struct stage *stage, struct weights *weights, const int64_t *shape,
+                      const struct stage_settings *settings, struct error *error)
+{
+    return stage_encode3d(stage, weights, shape[0], shape[1], shape[2], settings, error);
+}
 
 int main(int argc, char **argv)
 {
-    filter_start(&filter, &program, argc, argv);
-    struct weights *weights = stage_filter_weights(&filter);
-    struct stage_settings settings = stage_filter_settings(&filter);
-    struct array in, out, last = {0};
-    struct stage stage = {0};
-    while (filter_next(&filter, &in)) {
-        filter_expect_volume(&filter, &in);
-        if (memcmp(in.shape, last.shape, sizeof in.shape)) {
-            stage_close(&stage);
-            filter_check(&filter, stage_encode3d(&stage, weights, in.shape[0], in.shape[1],
-                                                 in.shape[2], &settings, &filter.error));
-            last = in;
-        }
-        stage_filter_output(&out, &in, &stage, stage.out_d, false);
-        stage_filter_whole(&filter, &stage, &in, &out);
-    }
-    stage_filter_peak(&filter);
-    stage_close(&stage);
-    weights_close(weights);
-    return filter_finish(&filter);
+    return stage_filter_main(&(struct stage_filter){.program = &program, .open = open_stage}, argc,
+                             argv);
 }

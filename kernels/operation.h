@@ -42,6 +42,7 @@ enum operation_kind {
     OP_TO_SLICE_MAJOR,
     OP_CAST,
     OP_CONVOLUTION,
+    OP_CONVOLUTION_PAIR,
     OP_GROUP_NORM,
     OP_RESAMPLE,
     OP_ATTENTION,
@@ -76,6 +77,21 @@ struct convolution {
     int parts;
     int64_t first_channel, residual_slice;
 };
+
+/* Extent of a convolution's output along an axis. */
+static inline int64_t convolution_extent(const struct convolution *c, int axis, int64_t extent)
+{
+    int64_t padded = (extent << c->upsampled[axis]) + c->pad_front[axis] + c->pad_back[axis];
+    return c->transposed ? (padded - 1) * c->stride[axis] - 2 * c->crop[axis] + c->kernel[axis]
+                         : (padded - c->kernel[axis]) / c->stride[axis] + 1;
+}
+
+/* OP_CONVOLUTION_PAIR: convolution pair[0] of input 0 with kernel and bias in weights 0 and 1, then
+ * pair[1] of its result, which has the input's type, with weights 2 and 3. Neither is transposed,
+ * upsampled along d, or has residual, mix or parts. The result is, bit for bit, that of two
+ * OP_CONVOLUTIONs that do not go through Winograd; but of the map between them, which may be the
+ * largest of a network, only those slices are in memory that the second convolution sees for a
+ * batch of its slices: as many of these as make 2^14 outputs, at least one. */
 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
 enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
@@ -127,6 +143,7 @@ struct operation {
     struct weight weight[OPERATION_WEIGHTS];
     union {
         struct convolution convolution;
+        struct convolution pair[2];
         struct group_norm group_norm;
         struct resample resample;
         struct attention attention;

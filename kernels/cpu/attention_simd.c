@@ -1,16 +1,5 @@
 #include "kernels/cpu/vector.h"
 
-/* A tile of the product stays in registers: 8×3 sums of 32 registers with AVX-512, 4×3 of 16 with
- * AVX2 (fused multiply-add takes no temporary), 4×2 of 16 without. */
-#if defined __AVX512F__
-enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
-#elif defined __AVX2__
-enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
-#else
-enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
-#endif
-enum { PANEL = TILE_VECTORS * LANES, COLUMNS_MULTIPLE = 16 };
-
 INLINE void tile(const int vectors, int64_t depth, const float *a, int64_t lda, const float *b,
                  float *c, int64_t ldc, const float *scale)
 {

@@ -28,6 +28,7 @@ const struct backend *backend_cpu(void)
                    [OP_TO_SLICE_MAJOR] = &cpu_to_slice_major,
                    [OP_CAST] = &cpu_cast,
                    [OP_CONVOLUTION] = &cpu_convolution,
+                   [OP_CONVOLUTION_PAIR] = &cpu_convolution_pair,
                    [OP_GROUP_NORM] = &cpu_group_norm,
                    [OP_RESAMPLE] = &cpu_resample,
                    [OP_ATTENTION] = &cpu_attention,

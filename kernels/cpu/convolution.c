@@ -11,13 +11,6 @@ static int64_t extent_of(struct shape s, int axis)
     return axis == AXIS_D ? s.d : axis == AXIS_H ? s.h : s.w;
 }
 
-static int64_t out_extent(const struct convolution *c, int axis, int64_t extent)
-{
-    int64_t padded = (extent << c->upsampled[axis]) + c->pad_front[axis] + c->pad_back[axis];
-    return c->transposed ? (padded - 1) * c->stride[axis] - 2 * c->crop[axis] + c->kernel[axis]
-                         : (padded - c->kernel[axis]) / c->stride[axis] + 1;
-}
-
 static const char *check_weights(const struct operation *o)
 {
     const struct convolution *c = &o->convolution;
@@ -65,29 +58,37 @@ static const char *check(const struct operation *o)
             return "a transposed convolution takes its input as it is";
         if (c->transposed && c->crop[a] < c->kernel[a] - c->stride[a])
             return "a transposed convolution needs crop ≥ kernel − stride";
-        if (extent_of(o->output.shape, a) != out_extent(c, a, extent_of(o->input[0].shape, a)))
+        if (extent_of(o->output.shape, a) !=
+            convolution_extent(c, a, extent_of(o->input[0].shape, a)))
             return "the output's extents do not follow from the input's";
     }
     const char *why = check_slices(o);
     return why ? why : check_weights(o);
 }
 
-static const char *create(const struct operation *operation, void **state, struct needs *needs,
-                          int *in_place)
+const char *convolution_open(struct convolution_state *s, const struct operation *operation,
+                             bool slicewise, struct needs *needs)
 {
     const char *why = check(operation);
     if (why)
         return why;
-    struct convolution_state s = {.operation = *operation, .alpha = 1, .beta = 1};
-    s.bf16 = operation->input[0].dtype == DTYPE_BF16 && cpu_has_bf16() &&
-             simd()->convolution->multiply_bf16;
-    s.threads = omp_get_max_threads();
+    *s = (struct convolution_state){.operation = *operation, .alpha = 1, .beta = 1};
+    s->bf16 = operation->input[0].dtype == DTYPE_BF16 && cpu_has_bf16() &&
+              simd()->convolution->multiply_bf16;
+    s->threads = omp_get_max_threads();
     if (operation->convolution.mix) {
-        weight_to_f32(&operation->weight[2], 0, 1, &s.alpha);
-        s.alpha = 1.0f / (1.0f + expf(-s.alpha));
-        s.beta = 1.0f - s.alpha;
+        weight_to_f32(&operation->weight[2], 0, 1, &s->alpha);
+        s->alpha = 1.0f / (1.0f + expf(-s->alpha));
+        s->beta = 1.0f - s->alpha;
     }
-    why = convolution_measure(&s, needs);
+    return convolution_measure(s, slicewise, needs);
+}
+
+static const char *create(const struct operation *operation, void **state, struct needs *needs,
+                          int *in_place)
+{
+    struct convolution_state s;
+    const char *why = convolution_open(&s, operation, false, needs);
     if (why)
         return why;
     *in_place = operation->convolution.residual ? 1 : -1;
@@ -103,29 +104,46 @@ static void destroy(void *state)
     free(state);
 }
 
+void convolution_prepare(struct convolution_state *s, void *prepared, void *scratch)
+{
+    s->prepared = prepared;
+    convolution_pack(s, prepared, scratch);
+}
+
 static const char *prepare(void *state, const struct operation *operation, void *prepared,
                            void *scratch)
 {
     struct convolution_state *s = state;
     s->operation = *operation;
-    s->prepared = prepared;
-    convolution_pack(s, prepared, scratch);
+    convolution_prepare(s, prepared, scratch);
     return NULL;
 }
 
+static int64_t blocks_of(int64_t count, int64_t block)
+{
+    return (count + block - 1) / block;
+}
+
 /* Neighbouring units read the same weights. */
-static void run_units(const struct convolution_state *s, const struct convolution_maps *maps,
-                      char *workspace)
+void convolution_slices(const struct convolution_state *s, const struct convolution_maps *maps,
+                        int64_t first, int64_t count, void *workspace)
 {
     struct shape out = s->operation.output.shape;
-    int64_t blocks = (out.h * out.w + PIXELS - 1) / PIXELS, slices = out.n * out.d;
-    int64_t units = (s->columns + COLUMNS - 1) / COLUMNS * slices * blocks;
-    int team = cpu_team(s->threads, shape_count(out) * s->taps * s->depth / 64);
-#pragma omp parallel for schedule(dynamic) num_threads(team)
+    bool lines = s->way != BY_TAPS;
+    int64_t row = lines ? blocks_of(out.w, PIXELS) : 1;
+    int64_t blocks = lines ? out.h * row : blocks_of(out.h * out.w, PIXELS);
+    int64_t units = (lines ? 1 : blocks_of(s->columns, COLUMNS)) * count * blocks;
+    int64_t work = count * out.h * out.w * s->columns * s->taps * s->depth;
+#pragma omp parallel for schedule(dynamic) num_threads(cpu_team(s->threads, work / 64))
     for (int64_t unit = 0; unit < units; unit++) {
-        int64_t block = unit % blocks, slice = unit / blocks % slices;
-        convolution_unit(s, maps, slice / out.d, slice % out.d, block * PIXELS,
-                         unit / blocks / slices, workspace + omp_get_thread_num() * s->desk_bytes);
+        int64_t block = unit % blocks, slice = first + unit / blocks % count;
+        char *desk = (char *)workspace + omp_get_thread_num() * s->desk_bytes;
+        if (lines)
+            convolution_lines_unit(s, maps, slice / out.d, slice % out.d, block / row,
+                                   block % row * PIXELS, desk);
+        else
+            convolution_unit(s, maps, slice / out.d, slice % out.d, block * PIXELS,
+                             unit / blocks / count, desk);
     }
 }
 
@@ -153,7 +171,9 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
                                   });
         return NULL;
     }
-    run_units(s, &(struct convolution_maps){inputs[0], residual, output}, workspace);
+    struct shape out = s->operation.output.shape;
+    convolution_slices(s, &(struct convolution_maps){inputs[0], residual, output}, 0, out.n * out.d,
+                       workspace);
     return NULL;
 }
 

@@ -3,6 +3,8 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
 
+#include <string.h>
+
 static int64_t weight_count(const struct weight *w)
 {
     int64_t count = 1;
@@ -23,46 +25,75 @@ static int64_t widest_part(const struct operation *o)
     return widest;
 }
 
-static void measure_products(struct convolution_state *s, struct needs *needs)
+static void measure_taps(struct convolution_state *s)
 {
     const struct operation *o = &s->operation;
-    int64_t in = o->input[0].shape.c, out = o->output.shape.c, element = s->bf16 ? 2 : 4;
+    int64_t in = o->input[0].shape.c, element = s->bf16 ? 2 : 4;
+    s->way = BY_TAPS;
     s->taps = 1;
     for (int a = 0; a < AXES; a++)
         s->taps *= o->convolution.kernel[a];
     s->depth = s->bf16 ? convolution_rounded(in, 2) : in;
-    s->columns = convolution_rounded(out, COLUMNS_MULTIPLE);
-    s->tap_bytes = convolution_rounded(s->depth * s->columns * element, 64);
+    s->columns = convolution_rounded(o->output.shape.c, COLUMNS_MULTIPLE);
     s->desk_bytes = convolution_rounded(PIXELS * s->depth * element, 64) +
                     (PIXELS * COLUMNS + PIXELS) * (int64_t)sizeof(float);
+}
+
+static bool by_lines(const struct convolution_state *s)
+{
+    return s->way == BY_LINES || s->way == BY_LINES_SUMMED;
+}
+
+/* Numbers of a packed matrix that come from the kernel: of a tap or a line, for each output. */
+static int64_t packed_numbers(const struct convolution_state *s)
+{
+    const struct operation *o = &s->operation;
+    return o->input[0].shape.c * (by_lines(s) ? o->convolution.kernel[AXIS_W] : 1);
+}
+
+static void measure_products(struct convolution_state *s, struct needs *needs)
+{
+    const struct operation *o = &s->operation;
+    int64_t element = s->bf16 ? 2 : 4, count = o->output.shape.c * packed_numbers(s);
+    s->tap_bytes = convolution_rounded(s->depth * s->columns * element, 64);
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    cpu_reserve(&needs->scratch, out * in + widest_part(o), sizeof(float));
-    cpu_reserve(&needs->scratch, out * in, sizeof(uint16_t));
+    cpu_reserve(&needs->scratch, count + widest_part(o), sizeof(float));
+    cpu_reserve(&needs->scratch, count, sizeof(uint16_t));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
 }
 
-const char *convolution_measure(struct convolution_state *s, struct needs *needs)
+const char *convolution_measure(struct convolution_state *s, bool slicewise, struct needs *needs)
 {
     const struct operation *o = &s->operation;
     *needs = (struct needs){0};
-    if (winograd_suits(o)) {
+    s->in_slices = o->input[0].shape.d;
+    s->out_slices = o->output.shape.d;
+    if (convolution_lines_suit(o)) {
+        convolution_lines_measure(s);
+        measure_products(s, needs);
+    } else if (!slicewise && winograd_suits(o)) {
+        s->way = BY_WINOGRAD;
         const char *why = winograd_create(&s->winograd, o, needs);
         if (why)
             return why;
         cpu_reserve(&needs->scratch, weight_count(&o->weight[0]), sizeof(float));
     } else {
+        measure_taps(s);
         measure_products(s, needs);
     }
     s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
     return NULL;
 }
 
-/* One tap of all parts as a matrix (out, in), scaled by alpha. */
-static void gather_tap(const struct convolution_state *s, int64_t tap, float *matrix, float *wide)
+/* One tap of all parts as a matrix (out, in) with rows of `stride`, scaled by alpha. */
+static void gather_tap(const struct convolution_state *s, int64_t tap, float *matrix,
+                       int64_t stride, float *wide)
 {
     const struct operation *o = &s->operation;
     const struct convolution *c = &o->convolution;
-    int64_t in = o->input[0].shape.c;
+    int64_t in = o->input[0].shape.c, taps = 1;
+    for (int a = 0; a < AXES; a++)
+        taps *= c->kernel[a];
     for (int part = 0; part < c->parts; part++) {
         const struct weight *w = &o->weight[2 * part];
         const float *kernel = w->data;
@@ -77,9 +108,9 @@ static void gather_tap(const struct convolution_state *s, int64_t tap, float *ma
             for (int64_t k = 0; k < in; k++) {
                 int64_t channel = k + c->first_channel;
                 int64_t at = c->transposed ? channel * out + i : i * all + channel;
-                matrix[i * in + k] = s->alpha * kernel[at * s->taps + tap];
+                matrix[i * stride + k] = s->alpha * kernel[at * taps + tap];
             }
-        matrix += out * in;
+        matrix += out * stride;
     }
 }
 
@@ -111,23 +142,50 @@ static void pack_winograd(const struct convolution_state *s, void *prepared, flo
     winograd_pack(s->winograd, kernel, prepared);
 }
 
+/* One line of the kernel as a matrix (out, kernel·in), as the input lies: a transposed
+ * convolution's last tap sees the first pixel. */
+static void gather_line(const struct convolution_state *s, int64_t line, float *matrix, float *wide)
+{
+    const struct convolution *c = &s->operation.convolution;
+    int64_t in = s->operation.input[0].shape.c, width = c->kernel[AXIS_W];
+    for (int64_t kw = 0; kw < width; kw++)
+        gather_tap(s, line * width + (c->transposed ? width - 1 - kw : kw), matrix + kw * in,
+                   width * in, wide);
+}
+
+/* Rows of a matrix (out, numbers) padded with zeros to depth, and zero rows up to columns. */
+static void pack_plain(const struct convolution_state *s, const void *matrix, int64_t numbers,
+                       void *packed)
+{
+    size_t element = s->bf16 ? 2 : 4, row = (size_t)numbers * element;
+    memset(packed, 0, (size_t)s->tap_bytes);
+    for (int64_t i = 0; i < s->operation.output.shape.c; i++)
+        memcpy((char *)packed + (size_t)(i * s->depth) * element,
+               (const char *)matrix + (size_t)i * row, row);
+}
+
 static void pack_products(const struct convolution_state *s, void *prepared, void *scratch)
 {
-    int64_t in = s->operation.input[0].shape.c, out = s->operation.output.shape.c;
-    float *matrix = scratch, *wide = matrix + out * in;
+    int64_t numbers = packed_numbers(s), out = s->operation.output.shape.c;
+    float *matrix = scratch, *wide = matrix + out * numbers;
     size_t end = 0;
-    cpu_reserve(&end, out * in + widest_part(&s->operation), sizeof(float));
+    cpu_reserve(&end, out * numbers + widest_part(&s->operation), sizeof(float));
     uint16_t *narrow = (uint16_t *)(void *)((char *)scratch + end);
     for (int64_t tap = 0; tap < s->taps; tap++) {
         void *packed = (char *)prepared + tap * s->tap_bytes;
-        gather_tap(s, tap, matrix, wide);
-        if (s->bf16) {
-            f32_to_bf16(matrix, narrow, out * in);
-            simd()->convolution->pack_bf16(narrow, out, in, packed);
-        } else {
-            struct rows rows = {matrix, DTYPE_F32, in};
-            simd()->attention->pack_transposed(rows, out, in, packed);
-        }
+        if (by_lines(s))
+            gather_line(s, tap, matrix, wide);
+        else
+            gather_tap(s, tap, matrix, numbers, wide);
+        if (s->bf16)
+            f32_to_bf16(matrix, narrow, out * numbers);
+        if (s->way == BY_LINES_SUMMED)
+            pack_plain(s, s->bf16 ? (const void *)narrow : matrix, numbers, packed);
+        else if (s->bf16)
+            simd()->convolution->pack_bf16(narrow, out, numbers, packed);
+        else
+            simd()->attention->pack_transposed((struct rows){matrix, DTYPE_F32, numbers}, out,
+                                               numbers, packed);
     }
 }
 

@@ -29,12 +29,11 @@ static void finish(const struct convolution_sums *s)
         finish_pixels(s, DTYPE_F32);
 }
 
-/* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. A tile of 8×3 sums stays in
- * registers; b is packed in panels of 48 columns, two depths of a column side by side. */
+/* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. In a panel of b two depths of a
+ * column lie side by side. */
 #if defined __AVX512F__
 #include <immintrin.h>
 
-enum { TILE_ROWS = 8, TILE_VECTORS = 3, PANEL = TILE_VECTORS * LANES, COLUMNS_MULTIPLE = 16 };
 #define BF16_PRODUCTS __attribute__((target("avx512bf16")))
 
 INLINE BF16_PRODUCTS void tile(const int vectors, int64_t pairs, const uint16_t *a, int64_t lda,

@@ -21,9 +21,8 @@ static struct desk desk_of(const struct convolution_state *s, void *memory)
     return desk;
 }
 
-/* The input position that output `o` sees under kernel index k along an axis; −1: none, or zero.
- * extent: of the input. */
-static int64_t source(const struct convolution *c, int axis, int64_t o, int64_t k, int64_t extent)
+int64_t convolution_source(const struct convolution *c, int axis, int64_t o, int64_t k,
+                           int64_t extent)
 {
     int64_t at = o * c->stride[axis] + k;
     if (c->transposed) {
@@ -68,9 +67,10 @@ static void collect_row(const struct convolution_state *s, const char *row, int6
     struct tensor in = s->operation.input[0];
     int64_t pixel = in.shape.c * dtype_size(in.dtype), step = s->depth * (s->bf16 ? 2 : 4);
     for (int64_t i = 0; i < count;) {
-        int64_t at = row ? source(c, AXIS_W, first + i, kw, in.shape.w) : -1, run = 1;
-        while (i + run < count && (!row || source(c, AXIS_W, first + i + run, kw, in.shape.w) ==
-                                               (at < 0 ? -1 : at + run)))
+        int64_t at = row ? convolution_source(c, AXIS_W, first + i, kw, in.shape.w) : -1, run = 1;
+        while (i + run < count &&
+               (!row || convolution_source(c, AXIS_W, first + i + run, kw, in.shape.w) ==
+                            (at < 0 ? -1 : at + run)))
             run++;
         copy_pixels(s, at < 0 ? NULL : row + at * pixel, run, to + i * step);
         i += run;
@@ -109,17 +109,17 @@ static const void *collect(const struct convolution_state *s, const char *sample
     struct tensor in = s->operation.input[0];
     int64_t width = s->operation.output.shape.w, step = s->depth * (s->bf16 ? 2 : 4);
     int64_t row_bytes = in.shape.w * in.shape.c * dtype_size(in.dtype);
-    int64_t iz = source(c, AXIS_D, z, tap[AXIS_D], in.shape.d);
+    int64_t iz = convolution_source(c, AXIS_D, z, tap[AXIS_D], in.shape.d);
     if (iz < 0)
         return NULL;
-    const char *plane = sample + iz * in.shape.h * row_bytes;
+    const char *plane = sample + iz % s->in_slices * in.shape.h * row_bytes;
     const char *there = adjacent(s, plane, first, count, tap);
     if (there)
         return there;
     for (int64_t i = 0; i < count;) {
         int64_t y = (first + i) / width, x = (first + i) % width;
         int64_t run = width - x < count - i ? width - x : count - i;
-        int64_t iy = source(c, AXIS_H, y, tap[AXIS_H], in.shape.h);
+        int64_t iy = convolution_source(c, AXIS_H, y, tap[AXIS_H], in.shape.h);
         collect_row(s, iy < 0 ? NULL : plane + iy * row_bytes, x, run, tap[AXIS_W], to + i * step);
         i += run;
     }
@@ -139,6 +139,17 @@ static void multiply(const struct convolution_state *s, int64_t rows, int64_t co
                                     first ? NULL : desk.ones);
 }
 
+void convolution_finish(const struct convolution_state *s, const struct convolution_maps *maps,
+                        int64_t at, struct convolution_sums sums)
+{
+    int64_t offset = at * dtype_size(s->operation.output.dtype);
+    sums.residual = maps->residual ? (const char *)maps->residual + offset : NULL;
+    sums.output = (char *)maps->output + offset;
+    sums.dtype = s->operation.output.dtype;
+    sums.beta = s->beta;
+    simd()->convolution->finish(&sums);
+}
+
 void convolution_unit(const struct convolution_state *s, const struct convolution_maps *maps,
                       int64_t n, int64_t z, int64_t first, int64_t chunk, void *memory)
 {
@@ -150,7 +161,8 @@ void convolution_unit(const struct convolution_state *s, const struct convolutio
     int64_t pixels = plane - first < PIXELS ? plane - first : PIXELS;
     int64_t rows = convolution_rounded(pixels, ROWS_MULTIPLE);
     int64_t columns = s->columns - column < COLUMNS ? s->columns - column : COLUMNS;
-    const char *sample = (const char *)maps->input + n * (tensor_bytes(o->input[0]) / out.n);
+    const char *sample =
+        (const char *)maps->input + n * s->in_slices * convolution_slice_bytes(&o->input[0]);
     bool empty = true;
     memset((char *)desk.pixels + pixels * s->depth * element, 0,
            (size_t)((rows - pixels) * s->depth * element));
@@ -166,18 +178,14 @@ void convolution_unit(const struct convolution_state *s, const struct convolutio
     }
     if (empty)
         memset(desk.sums, 0, (size_t)(rows * COLUMNS) * sizeof(float));
-    int64_t at = ((n * out.d + z) * plane + first) * out.c + column;
-    int64_t offset = at * dtype_size(o->output.dtype);
-    simd()->convolution->finish(&(struct convolution_sums){
-        .sums = desk.sums,
-        .bias = (const float *)(const void *)(s->prepared + s->bias) + column,
-        .residual = maps->residual ? (const char *)maps->residual + offset : NULL,
-        .output = (char *)maps->output + offset,
-        .dtype = o->output.dtype,
-        .sum_step = COLUMNS,
-        .step = out.c,
-        .pixels = pixels,
-        .channels = out.c - column < COLUMNS ? out.c - column : COLUMNS,
-        .beta = s->beta,
-    });
+    int64_t at = ((n * s->out_slices + z % s->out_slices) * plane + first) * out.c + column;
+    convolution_finish(s, maps, at,
+                       (struct convolution_sums){
+                           .sums = desk.sums,
+                           .bias = (const float *)(const void *)(s->prepared + s->bias) + column,
+                           .sum_step = COLUMNS,
+                           .step = out.c,
+                           .pixels = pixels,
+                           .channels = convolution_at_most(out.c - column, COLUMNS),
+                       });
 }

@@ -10,6 +10,7 @@ extern const struct kernel cpu_to_channels_last;
 extern const struct kernel cpu_to_slice_major;
 extern const struct kernel cpu_cast;
 extern const struct kernel cpu_convolution;
+extern const struct kernel cpu_convolution_pair;
 extern const struct kernel cpu_group_norm;
 extern const struct kernel cpu_resample;
 extern const struct kernel cpu_attention;

@@ -89,12 +89,34 @@ struct convolution_sums {
 struct convolution_simd {
     void (*finish)(const struct convolution_sums *sums);
     /* c (rows, columns; ldc) = (first ? 0 : c) + a (rows, 2·pairs; lda) · b, bf16 products summed
-     * in f32. rows is a multiple of 8, columns one of 16; b is packed. NULL in sets without bf16
-     * products; to be called only where cpu_has_bf16. */
+     * in f32. rows is a multiple of 8, columns one of 16; b is packed. This and pack_bf16 are NULL
+     * in sets without bf16 products; to be called only where cpu_has_bf16. */
     void (*multiply_bf16)(int64_t rows, int64_t pairs, int64_t columns, const uint16_t *a,
                           int64_t lda, const uint16_t *b, float *c, int64_t ldc, bool first);
     /* Pack the transpose of `from` (count, depth), padded with zeros to 16 columns and pairs. */
     void (*pack_bf16)(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b);
+};
+
+/* Products of a convolution with the lines of its kernel: pixel i sees `depth` elements under line
+ * k, from a[k] + i·step on, and that line's packed weights are b[k]. Elements are f32, or bf16. */
+struct line_products {
+    const void *const *a, *const *b;
+    int64_t lines, step, depth;
+};
+
+/* The bf16 ones are NULL in sets without bf16 products; to be called only where cpu_has_bf16. */
+struct convolution_lines_simd {
+    /* to (pixels, columns) = Σ a·b over all lines, for `columns` columns from the first
+     * on, both multiples of 16, first one of the widest panel's. pixels is a multiple of 8; b is
+     * packed as for attention_simd.multiply and convolution_simd.multiply_bf16. */
+    void (*multiply_f32)(const struct line_products *products, int64_t pixels, int64_t first,
+                         int64_t columns, float *to);
+    void (*multiply_bf16)(const struct line_products *products, int64_t pixels, int64_t first,
+                          int64_t columns, float *to);
+    /* to (pixels, 4) = the same for four columns, summed along depth, which is a multiple of 16,
+     * for bf16 of 32. pixels is a multiple of 4; b is plain, (4, depth). */
+    void (*sum_f32)(const struct line_products *products, int64_t pixels, float *to);
+    void (*sum_bf16)(const struct line_products *products, int64_t pixels, float *to);
 };
 
 /* A product of Winograd's convolution: rows (tiles) times channels, summed over kernel planes. Row
@@ -149,6 +171,7 @@ struct simd {
     const struct linear_simd *linear;
     const struct quantize_simd *quantize;
     const struct convolution_simd *convolution;
+    const struct convolution_lines_simd *convolution_lines;
     const struct winograd_simd *winograd;
 };
 
@@ -160,6 +183,7 @@ struct simd {
     extern const struct linear_simd linear_simd_##set;                                             \
     extern const struct quantize_simd quantize_simd_##set;                                         \
     extern const struct convolution_simd convolution_simd_##set;                                   \
+    extern const struct convolution_lines_simd convolution_lines_simd_##set;                       \
     extern const struct winograd_simd winograd_simd_##set;
 
 SIMD_TABLES(portable)

@@ -19,6 +19,18 @@ enum { LANES = 8 };
 enum { LANES = 4 };
 #endif
 
+/* A tile of a product of matrices stays in registers: 8×3 sums of 32 registers with AVX-512, 4×3 of
+ * 16 with AVX2 (fused multiply-add takes no temporary), 4×2 of 16 without. The right matrix is
+ * packed in panels of as many columns. */
+#if defined __AVX512F__
+enum { TILE_ROWS = 8, TILE_VECTORS = 3 };
+#elif defined __AVX2__
+enum { TILE_ROWS = 4, TILE_VECTORS = 3 };
+#else
+enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
+#endif
+enum { PANEL = TILE_VECTORS * LANES, COLUMNS_MULTIPLE = 16 };
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* A vector register of floats, and one that may lie at any address of a float array. */

@@ -100,17 +100,31 @@ struct tensor graph_tensor(const struct graph *graph, int value)
     return graph->value[value].tensor;
 }
 
+/* Of `maps` outputs over `in` channels. */
+static double convolution_flops(const struct convolution *c, double in, double maps)
+{
+    double taps = 1;
+    for (int a = 0; a < AXES; a++)
+        taps *= c->transposed ? (double)c->kernel[a] / c->stride[a] : c->kernel[a];
+    return 2 * maps * in * taps;
+}
+
 double graph_node_flops(const struct graph_node *node)
 {
     const struct operation *o = &node->operation;
     struct shape in = o->input[0].shape, out = o->output.shape;
     double maps = (double)shape_count(out);
-    if (o->kind == OP_CONVOLUTION) {
-        const struct convolution *c = &o->convolution;
-        double taps = 1;
+    if (o->kind == OP_CONVOLUTION)
+        return convolution_flops(&o->convolution, (double)in.c, maps);
+    if (o->kind == OP_CONVOLUTION_PAIR) {
+        double between = (double)o->weight[0].shape[0], first = (double)in.n * between;
         for (int a = 0; a < AXES; a++)
-            taps *= c->transposed ? (double)c->kernel[a] / c->stride[a] : c->kernel[a];
-        return 2 * maps * (double)in.c * taps;
+            first *= (double)convolution_extent(&o->pair[0], a,
+                                                a == AXIS_D   ? in.d
+                                                : a == AXIS_H ? in.h
+                                                              : in.w);
+        return convolution_flops(&o->pair[0], (double)in.c, first) +
+               convolution_flops(&o->pair[1], between, maps);
     }
     if (o->kind == OP_LINEAR)
         return 2 * maps * (double)in.c;

@@ -80,7 +80,10 @@ static void build_autoencoder2d(struct builder *b, const struct fresh_settings *
 
 static void build_nhae(struct builder *b, const struct fresh_settings *s)
 {
-    struct encoder3d_config encoder = {s->width, (int)s->levels, LATENT_CHANNELS, (int)s->groups};
+    struct encoder3d_config encoder = {.width = s->width,
+                                       .levels = (int)s->levels,
+                                       .channels = LATENT_CHANNELS,
+                                       .groups = (int)s->groups};
     struct latent_sr_config sr = {LATENT_CHANNELS, s->codes, (int)s->levels + 1};
     int64_t size = (int64_t)1 << s->levels;
     if (s->mults != sr.levels + 1) {

@@ -123,11 +123,24 @@ static void set_axis(struct convolution *to, int axis, struct layer_convolution 
     to->crop[axis] = c.transposed ? c.kernel - 1 : 0;
 }
 
-static int64_t out_extent(const struct convolution *c, int axis, int64_t extent)
+static struct convolution convolution_of(struct layer_convolution c)
 {
-    int64_t padded = extent + c->pad_front[axis] + c->pad_back[axis];
-    return c->transposed ? (padded - 1) * c->stride[axis] - 2 * c->crop[axis] + c->kernel[axis]
-                         : (padded - c->kernel[axis]) / c->stride[axis] + 1;
+    struct convolution to = {.parts = 1,
+                             .transposed = c.transposed,
+                             .padding = c.replicate ? PADDING_REPLICATE : PADDING_ZERO,
+                             .residual = c.residual > 0,
+                             .mix = c.mix != NULL};
+    c.stride = c.stride ? c.stride : 1;
+    for (int axis = 0; axis < AXES; axis++)
+        set_axis(&to, axis, c);
+    return to;
+}
+
+static struct shape convolved(const struct convolution *c, struct shape in, int64_t channels)
+{
+    return (struct shape){in.n, convolution_extent(c, AXIS_D, in.d),
+                          convolution_extent(c, AXIS_H, in.h), convolution_extent(c, AXIS_W, in.w),
+                          channels};
 }
 
 /* Leave the other slices out of an output of `whole` slices. */
@@ -153,25 +166,30 @@ int layer_convolution(struct builder *b, int x, const char *key, struct layer_co
 {
     if (b->failed)
         return -1;
-    c.stride = c.stride ? c.stride : 1;
     struct shape in = graph_tensor(b->graph, x).shape;
-    struct operation o = {.kind = OP_CONVOLUTION};
-    o.convolution.parts = 1;
-    o.convolution.transposed = c.transposed;
-    o.convolution.padding = c.replicate ? PADDING_REPLICATE : PADDING_ZERO;
-    o.convolution.residual = c.residual > 0;
-    o.convolution.mix = c.mix != NULL;
-    for (int axis = 0; axis < AXES; axis++)
-        set_axis(&o.convolution, axis, c);
-    keep_slices(&o.convolution, c.slices, out_extent(&o.convolution, AXIS_D, in.d));
-    struct shape out = {in.n, out_extent(&o.convolution, AXIS_D, in.d),
-                        out_extent(&o.convolution, AXIS_H, in.h),
-                        out_extent(&o.convolution, AXIS_W, in.w), c.out};
-    o.output = activation(b, out, c.f32);
+    struct operation o = {.kind = OP_CONVOLUTION, .convolution = convolution_of(c)};
+    keep_slices(&o.convolution, c.slices, convolution_extent(&o.convolution, AXIS_D, in.d));
+    o.output = activation(b, convolved(&o.convolution, in, c.out), c.f32);
     get_kernel(b, key, c, in.c, &o);
     if (c.mix)
         get_weight(b, c.mix, 1, (const int64_t[]){1}, &o);
     return add(b, &o, (const int[]){x, c.residual}, c.residual > 0 ? 2 : 1, key);
+}
+
+int layer_convolution_pair(struct builder *b, int x, const char *const keys[2],
+                           const struct layer_convolution c[2])
+{
+    if (b->failed)
+        return -1;
+    struct operation o = {.kind = OP_CONVOLUTION_PAIR};
+    struct shape shape = graph_tensor(b->graph, x).shape;
+    for (int i = 0; i < 2; i++) {
+        o.pair[i] = convolution_of(c[i]);
+        get_kernel(b, keys[i], c[i], shape.c, &o);
+        shape = convolved(&o.pair[i], shape, c[i].out);
+    }
+    o.output = activation(b, shape, c[1].f32);
+    return add(b, &o, &x, 1, keys[1]);
 }
 
 int layer_concatenated_1x1(struct builder *b, const int *sources, int count, const char *key,

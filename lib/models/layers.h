@@ -56,6 +56,11 @@ struct layer_convolution {
 };
 int layer_convolution(struct builder *b, int x, const char *key, struct layer_convolution c);
 
+/* Two convolutions whose map between is never whole (OP_CONVOLUTION_PAIR); plain ones: without
+ * transposition, residual and mix. */
+int layer_convolution_pair(struct builder *b, int x, const char *const keys[2],
+                           const struct layer_convolution c[2]);
+
 /* 1×1 convolution of a channel concatenation of `count` sources, never stored. */
 int layer_concatenated_1x1(struct builder *b, const int *sources, int count, const char *key,
                            int dims, int64_t out);

@@ -12,9 +12,12 @@ int encoder3d_read(struct encoder3d_config *c, struct weights *w, struct error *
     const struct safetensor *last = weights_find(w, "encoder3D.final_block.2.weight");
     if (first->rank != 5 || !last || last->rank != 5)
         return error_set(error, "the 3-D encoder's first or last convolution is not a 3-D kernel");
-    *c = (struct encoder3d_config){first->shape[0], 0, last->shape[0], (int)groups};
+    *c = (struct encoder3d_config){
+        .width = first->shape[0], .channels = last->shape[0], .groups = (int)groups};
     while (weights_find(w, KEY("encoder3D.conv_blocks.%d.down.conv.weight", c->levels)))
         c->levels++;
+    if (!c->levels)
+        return error_set(error, "the 3-D encoder has no encoder3D.conv_blocks.0.down.conv.weight");
     return 0;
 }
 
@@ -31,14 +34,32 @@ static int residual_block(struct builder *b, int x, const char *key, int groups)
     return layer_convolution(b, h, KEY("%s.conv2.conv", key), conv);
 }
 
+/* Halves the map to level i. */
+static struct layer_convolution down(const struct encoder3d_config *c, int i)
+{
+    return (struct layer_convolution){
+        .dims = 3, .kernel = 4, .stride = 2, .out = c->width << (i + 1), .replicate = true};
+}
+
+/* conv_first and the halving to level 0. There is no norm between them, so they run as a pair. */
+static int first_level(struct builder *b, const struct encoder3d_config *c, int x)
+{
+    static const char *const keys[] = {"encoder3D.conv_first.conv",
+                                       "encoder3D.conv_blocks.0.down.conv"};
+    struct layer_convolution first = {.dims = 3, .kernel = 3, .out = c->width, .replicate = true};
+    if (!c->whole_maps)
+        return layer_convolution_pair(b, x, keys,
+                                      (const struct layer_convolution[]){first, down(c, 0)});
+    x = layer_convolution(b, x, keys[0], first);
+    return layer_convolution(b, x, keys[1], down(c, 0));
+}
+
 int encoder3d_build(struct builder *b, const struct encoder3d_config *c, int x)
 {
-    struct layer_convolution first = {.dims = 3, .kernel = 3, .out = c->width, .replicate = true};
-    int h = layer_convolution(b, x, "encoder3D.conv_first.conv", first);
+    int h = first_level(b, c, x);
     for (int i = 0; i < c->levels; i++) {
-        struct layer_convolution down = {
-            .dims = 3, .kernel = 4, .stride = 2, .out = c->width << (i + 1), .replicate = true};
-        h = layer_convolution(b, h, KEY("encoder3D.conv_blocks.%d.down.conv", i), down);
+        if (i > 0)
+            h = layer_convolution(b, h, KEY("encoder3D.conv_blocks.%d.down.conv", i), down(c, i));
         h = residual_block(b, h, KEY("encoder3D.conv_blocks.%d.res", i), c->groups);
     }
     struct layer_norm norm = {

@@ -13,6 +13,7 @@ struct encoder3d_config {
     int levels;       /* each halves all three axes */
     int64_t channels; /* of the latent */
     int groups;
+    bool whole_maps; /* keep the map between the first two convolutions, as gradients need it */
 };
 int encoder3d_read(struct encoder3d_config *config, struct weights *weights, struct error *error);
 

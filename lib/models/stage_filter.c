@@ -1,4 +1,5 @@
 #include "lib/models/stage_filter.h"
+#include "lib/core/progress.h"
 #include "lib/io/volume.h"
 
 #include <math.h>
@@ -73,29 +74,69 @@ void stage_filter_output(struct array *out, const struct array *in, const struct
         out->spacing[axis] *= (double)extent(in, axis) / (double)extent(out, axis);
 }
 
-void stage_filter_whole(struct filter *filter, const struct stage *stage, const struct array *in,
-                        const struct array *out)
-{
-    int64_t size = sizeof(float), numbers = array_count(in) + array_count(out);
-    stage_filter_plan(filter, stage, network_memory(stage->network).total + numbers * size);
-    float *x = filter_allocate(filter, array_count(in), size);
-    float *y = filter_allocate(filter, array_count(out), size);
-    filter_begin(filter, out);
-    if (in->rank == 3)
-        stage_filter_read_volume(filter, in, x, in->shape[0]);
-    else
-        filter_read_f32(filter, x, in->shape[0]);
-    filter_check(filter, network_run(stage->network, (const void *const[]){x}, (void *const[]){y},
-                                     &filter->error));
-    filter_write(filter, y, out->shape[0]);
-    filter_end(filter);
-    free(x);
-    free(y);
-}
-
 void stage_filter_peak(struct filter *filter)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     filter_detail(filter, "peak memory of the process: %.1f MiB", (double)usage.ru_maxrss / 1024);
+}
+
+/* Send one array through the stage, `chunk` slices at a time. Of a single call there is no progress
+ * to show. */
+static void run_array(struct filter *filter, const struct stage *stage, const struct array *in,
+                      const struct array *out, int64_t chunk)
+{
+    int64_t size = sizeof(float), read = chunk * array_slice_count(in);
+    int64_t written = stage->out_d * array_slice_count(out);
+    stage_filter_plan(filter, stage,
+                      network_memory(stage->network).total + (read + written) * size);
+    float *x = filter_allocate(filter, read, size), *y = filter_allocate(filter, written, size);
+    struct progress progress;
+    progress_start(&progress, filter->program->name, "slices", in->shape[0],
+                   filter_settings.quiet || chunk == in->shape[0]);
+    filter_begin(filter, out);
+    for (int64_t i = 0; i < in->shape[0]; i += chunk) {
+        if (in->rank == 3)
+            stage_filter_read_volume(filter, in, x, chunk);
+        else
+            filter_read_f32(filter, x, chunk);
+        filter_check(filter, network_run(stage->network, (const void *const[]){x},
+                                         (void *const[]){y}, &filter->error));
+        filter_write(filter, y, stage->out_d);
+        progress_advance(&progress, chunk);
+    }
+    filter_end(filter);
+    progress_finish(&progress);
+    free(x);
+    free(y);
+}
+
+int stage_filter_main(const struct stage_filter *s, int argc, char **argv)
+{
+    static struct filter filter;
+    filter_start(&filter, s->program, argc, argv);
+    struct weights *weights = stage_filter_weights(&filter);
+    struct stage_settings settings = stage_filter_settings(&filter);
+    struct array in, out, last = {0};
+    struct stage stage = {0};
+    while (filter_next(&filter, &in)) {
+        if (s->latent)
+            filter_expect_latent(&filter, &in, 0);
+        else
+            filter_expect_volume(&filter, &in);
+        struct array seen = in;
+        seen.shape[0] = s->slicewise ? 1 : in.shape[0];
+        if (memcmp(seen.shape, last.shape, sizeof seen.shape)) {
+            stage_close(&stage);
+            filter_check(&filter, s->open(&stage, weights, seen.shape, &settings, &filter.error));
+            last = seen;
+        }
+        int64_t chunk = seen.shape[0];
+        stage_filter_output(&out, &in, &stage, in.shape[0] / chunk * stage.out_d, false);
+        run_array(&filter, &stage, &in, &out, chunk);
+    }
+    stage_filter_peak(&filter);
+    stage_close(&stage);
+    weights_close(weights);
+    return filter_finish(&filter);
 }

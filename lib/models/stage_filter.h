@@ -1,4 +1,5 @@
-/* What filters that run a network share: opening weights and saying the memory plan. */
+/* What filters that run a network share: opening weights and saying the memory plan; and the whole
+ * of a filter that makes a latent of each array by one network. */
 #ifndef OCTPIPE_MODELS_STAGE_FILTER_H
 #define OCTPIPE_MODELS_STAGE_FILTER_H
 
@@ -21,15 +22,23 @@ void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t
 void stage_filter_output(struct array *out, const struct array *in, const struct stage *stage,
                          int64_t slices, bool volume);
 
-/* For stages that take an array at once: read it, run, write the output. */
-void stage_filter_whole(struct filter *filter, const struct stage *stage, const struct array *in,
-                        const struct array *out);
-
 /* Read slices of a volume (u1 or f4) as f4 in [−1,1]. */
 void stage_filter_read_volume(struct filter *filter, const struct array *array, float *volume,
                               int64_t slices);
 
 /* With -v: the process's peak memory beside the plan's total. */
 void stage_filter_peak(struct filter *filter);
+
+/* A filter that maps each array of its input, a volume or a latent, to a latent. open makes the
+ * stage for an array of the given shape, with slicewise for one slice of it; it returns 0 or −1. */
+struct stage_filter {
+    const struct program *program;
+    bool latent, slicewise;
+    int (*open)(struct stage *stage, struct weights *weights, const int64_t *shape,
+                const struct stage_settings *settings, struct error *error);
+};
+
+/* The filter's main: a stage stays open while the shape stays. Returns the exit status. */
+int stage_filter_main(const struct stage_filter *stage_filter, int argc, char **argv);
 
 #endif

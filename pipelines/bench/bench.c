@@ -167,6 +167,7 @@ static enum share share_of(enum operation_kind kind)
 {
     switch (kind) {
     case OP_CONVOLUTION:
+    case OP_CONVOLUTION_PAIR:
         return CONVOLUTION;
     case OP_GROUP_NORM:
         return NORM;

@@ -92,7 +92,7 @@ plan() {
     local name=$1
     shift
     ${command[$name]} "$name.npy" "$@" -v 2>&1 > planned.npy \
-        | sed -nE 's/.* plan: ([0-9]+)\.([0-9]) MiB = .*/\1\2/p'
+        | sed -nE 's/.* plan: ([0-9]+)\.([0-9]) MiB = .*/\1\2/p' | sed 's/^0//'
 }
 
 # smallest NAME [OPTION...]: the MiB that a refusal names.

@@ -286,6 +286,7 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
         [OP_TO_SLICE_MAJOR] = concatenate_all,
         [OP_CAST] = concatenate_all,
         [OP_CONVOLUTION] = reference_convolution,
+        [OP_CONVOLUTION_PAIR] = reference_convolution_pair,
         [OP_GROUP_NORM] = group_norm,
         [OP_RESAMPLE] = resample_input,
         [OP_ATTENTION] = attention,

@@ -21,5 +21,10 @@ void reference_run(const struct operation *operation, const void *const *inputs,
 /* A convolution that is not transposed, for reference_run. */
 void reference_convolution(const struct operation *operation, const void *const *inputs,
                            double *output);
+void reference_convolution_pair(const struct operation *operation, const void *const *inputs,
+                                double *output);
+
+/* Convolution 0 or 1 of a pair as an operation of its own. */
+struct operation reference_half(const struct operation *pair, int half);
 
 #endif

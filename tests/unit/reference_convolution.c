@@ -89,3 +89,35 @@ void reference_convolution(const struct operation *o, const void *const *inputs,
         first += o->weight[2 * part].shape[0];
     }
 }
+
+struct operation reference_half(const struct operation *pair, int half)
+{
+    struct operation o = {.kind = OP_CONVOLUTION, .inputs = 1, .weights = 2};
+    struct shape in = pair->input[0].shape;
+    struct tensor between = pair->input[0];
+    between.shape.d = convolution_extent(&pair->pair[0], AXIS_D, in.d);
+    between.shape.h = convolution_extent(&pair->pair[0], AXIS_H, in.h);
+    between.shape.w = convolution_extent(&pair->pair[0], AXIS_W, in.w);
+    between.shape.c = pair->weight[0].shape[0];
+    o.convolution = pair->pair[half];
+    o.input[0] = half ? between : pair->input[0];
+    o.output = half ? pair->output : between;
+    o.weight[0] = pair->weight[2 * half];
+    o.weight[1] = pair->weight[2 * half + 1];
+    return o;
+}
+
+void reference_convolution_pair(const struct operation *o, const void *const *inputs,
+                                double *output)
+{
+    struct operation first = reference_half(o, 0), second = reference_half(o, 1);
+    int64_t count = shape_count(first.output.shape);
+    double *sums = malloc((size_t)count * sizeof *sums);
+    void *between = malloc((size_t)tensor_bytes(first.output));
+    reference_convolution(&first, inputs, sums);
+    for (int64_t i = 0; i < count; i++)
+        reference_set(between, first.output.dtype, i, sums[i]);
+    reference_convolution(&second, (const void *const[]){between}, output);
+    free(sums);
+    free(between);
+}
