@@ -49,9 +49,11 @@ const char *convolution_measure(struct convolution_state *s, struct needs *needs
         const char *why = winograd_create(&s->winograd, o, needs);
         if (why)
             return why;
+        needs->algorithm = "winograd";
         cpu_reserve(&needs->scratch, weight_count(&o->weight[0]), sizeof(float));
     } else {
         measure_products(s, needs);
+        needs->algorithm = "direct";
     }
     s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
     return NULL;
