@@ -80,6 +80,11 @@ LIBRARY := $(BUILD)/liboctpipe.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o, \
                 $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+BENCH := $(BUILD)/bench
+BENCH_SIMD := $(wildcard pipelines/bench/*_simd.c)
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o, \
+                 $(filter-out $(BENCH_SIMD),$(wildcard pipelines/bench/*.c))) \
+                 $(foreach set,$(SIMD_SETS),$(BENCH_SIMD:%.c=$(BUILD)/%_$(set).o))
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into bin/ (the default)
@@ -142,8 +147,9 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 
 .PHONY: test
 test: deps ## build and run all tests, or those that ONLY names; SANITIZE=1, GOLDEN=dir
-	@+$(SUBMAKE) all unit-tests
-	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' SANITIZE='$(SANITIZE)' \
+	@+$(SUBMAKE) all unit-tests $(BENCH)
+	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' BENCH='$(abspath $(BENCH))' \
+	SANITIZE='$(SANITIZE)' \
 	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
 
 .PHONY: unit-tests
@@ -154,15 +160,17 @@ demo: deps ## synthesize a volume with the weights in the repository
 	@+$(SUBMAKE) all
 	$(MAKE) --no-print-directory -f pipelines/demo.mk BIN='$(abspath $(BIN))'
 
+# The benchmark's page goes to stdout, so what building says does not.
 .PHONY: bench
-bench: all $(BUILD)/bench ## measure the programs on this machine
-	@PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BUILD))/bench' pipelines/bench/run $(BENCH_FLAGS)
+bench: ## measure the programs on this machine: a page of Markdown; BENCH_FLAGS=, WEIGHTS=folder
+	@+$(SUBMAKE) all $(BENCH) >&2
+	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/run $(BENCH_FLAGS)
 
-$(BUILD)/bench: $(BUILD)/pipelines/bench/bench.o $(LIBRARY)
+$(BENCH): $(BENCH_OBJECTS) $(LIBRARY)
 	@echo '  LD      $@'
 	$(if $(V),set -x)
 	$(LINK) $^ $(LIBS) -o $@
--include $(BUILD)/pipelines/bench/bench.d
+-include $(BENCH_OBJECTS:.o=.d)
 
 .PHONY: docs
 docs: docs/filters.md pages ## write docs/filters.md, man pages, completions from the option tables

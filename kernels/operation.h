@@ -153,9 +153,10 @@ struct operation {
 
 /* Bytes an operation needs besides its inputs and its output; each block is 64-byte aligned. */
 struct needs {
-    size_t prepared;  /* packed weights, kept for the life of the plan */
-    size_t scratch;   /* only during prepare */
-    size_t workspace; /* only during run */
+    size_t prepared;       /* packed weights, kept for the life of the plan */
+    size_t scratch;        /* only during prepare */
+    size_t workspace;      /* only during run */
+    const char *algorithm; /* a static name where the kernel chooses among several, else NULL */
 };
 
 struct kernel {

@@ -76,10 +76,12 @@ const char *convolution_measure(struct convolution_state *s, bool slicewise, str
         const char *why = winograd_create(&s->winograd, o, needs);
         if (why)
             return why;
+        needs->algorithm = "winograd";
         cpu_reserve(&needs->scratch, weight_count(&o->weight[0]), sizeof(float));
     } else {
         measure_taps(s);
         measure_products(s, needs);
+        needs->algorithm = "direct";
     }
     s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
     return NULL;

@@ -1,16 +1,20 @@
 /* bench - time one network of the cascade at its full size, with random input, and say where the
  * time goes. One network a process, so that the process's peak memory is that network's. */
 #include "lib/core/random.h"
+#include "lib/core/version.h"
 #include "lib/models/stage_filter.h"
+#include "pipelines/bench/paths.h"
+#include "pipelines/bench/peak.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 3, LATENT = 64, CHANNELS = 4, SLICE = 512, WINDOW = 5, BATCH = 8 };
+enum { INPUTS = 3, CHANNELS = 4, WINDOW = 5, BATCH = 8 };
 
-static int64_t repetitions, thumbnail = 128;
-static double budget_seconds = 10;
+static int64_t repetitions, latent = 64, slice = 512, thumbnail = 128;
+static double budget_seconds = 10, peak_rate;
+static bool paths;
 
 static const struct option options[] = {
     {.name = "weights",
@@ -40,6 +44,20 @@ static const struct option options[] = {
      .low = 0,
      .high = 1e6,
      .meaning = "how long to repeat; at least one call is timed"},
+    {.name = "latent",
+     .type = OPTION_INT,
+     .target = &latent,
+     .argument = "N",
+     .low = 1,
+     .high = 1024,
+     .meaning = "extent of a latent"},
+    {.name = "slice",
+     .type = OPTION_INT,
+     .target = &slice,
+     .argument = "N",
+     .low = 1,
+     .high = 8192,
+     .meaning = "extent of the 2-D encoder's input"},
     {.name = "thumbnail",
      .type = OPTION_INT,
      .target = &thumbnail,
@@ -47,6 +65,18 @@ static const struct option options[] = {
      .low = 4,
      .high = 1024,
      .meaning = "extent of the 3-D encoder's input"},
+    {.name = "peak",
+     .type = OPTION_REAL,
+     .target = &peak_rate,
+     .argument = "X",
+     .low = 0,
+     .high = 1e9,
+     .unset = "unknown",
+     .meaning = "the machine's peak in GFLOP/s, to compare with"},
+    {.name = "paths",
+     .type = OPTION_FLAG,
+     .target = &paths,
+     .meaning = "a row for each shape of a convolution instead of one for the network"},
     {.name = "threads",
      .type = OPTION_INT,
      .target = &filter_settings.threads,
@@ -64,7 +94,8 @@ static const struct program program = {
     .operands = "machine|diffusion3d|refiner|multislice|decoder2d|encoder2d|encoder3d|latent-sr",
     .details = "A row of pipelines/bench/run's table: GFLOP/s counts the multiplications and "
                "additions of the dense convolutions, linear layers and attention, whatever "
-               "algorithm is used. machine says what it runs on.",
+               "algorithm is used. machine says what it runs on, and measures what that can do at "
+               "most.",
     .options = options,
 };
 
@@ -78,22 +109,22 @@ static int open_stage(struct stage *stage, const char *name, struct weights *wei
     *inputs = 1;
     if (!strcmp(name, "diffusion3d")) {
         *inputs = 2;
-        return stage_denoise(stage, weights, 3, LATENT, CHANNELS, LATENT, LATENT, &settings, error);
+        return stage_denoise(stage, weights, 3, latent, CHANNELS, latent, latent, &settings, error);
     }
     if (!strcmp(name, "refiner")) {
         *inputs = 3;
-        return stage_denoise(stage, weights, 2, BATCH, CHANNELS, LATENT, LATENT, &settings, error);
+        return stage_denoise(stage, weights, 2, BATCH, CHANNELS, latent, latent, &settings, error);
     }
     if (!strcmp(name, "multislice"))
-        return stage_decode(stage, weights, WINDOW, CHANNELS, LATENT, LATENT, &settings, error);
+        return stage_decode(stage, weights, WINDOW, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "decoder2d"))
-        return stage_decode(stage, weights, 1, CHANNELS, LATENT, LATENT, &settings, error);
+        return stage_decode(stage, weights, 1, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "encoder2d"))
-        return stage_encode2d(stage, weights, 1, SLICE, SLICE, &settings, error);
+        return stage_encode2d(stage, weights, 1, slice, slice, &settings, error);
     if (!strcmp(name, "encoder3d"))
         return stage_encode3d(stage, weights, thumbnail, thumbnail, thumbnail, &settings, error);
     if (!strcmp(name, "latent-sr"))
-        return stage_latent_sr(stage, weights, LATENT, CHANNELS, LATENT, LATENT, &settings, error);
+        return stage_latent_sr(stage, weights, latent, CHANNELS, latent, latent, &settings, error);
     return error_set(error, "%s is no network; networks are %s", name, program.operands);
 }
 
@@ -206,19 +237,29 @@ static void report(const char *name, struct network *network, const double *seco
     }
     double effective = flops / whole * 1e-9;
     double alone = convolution_flops / share[CONVOLUTION] * 1e-9;
-    printf("| %-11s | %-9s | %7.3f | %8.3f | %7.1f | %12.1f | %5.2f |", name,
-           graph->activations == DTYPE_BF16 ? "bf16" : "fp32", flops * 1e-12, whole, effective,
-           alone, effective / alone);
+    printf("| %-11s | %-9s | %7.3f | %8.3f | %7.1f |", name,
+           graph->activations == DTYPE_BF16 ? "bf16" : "fp32", flops * 1e-12, whole, effective);
+    if (peak_rate)
+        printf(" %6.2f |", effective / peak_rate);
+    else
+        printf("      - |");
+    printf(" %12.1f | %5.2f |", alone, effective / alone);
     for (int kind = 0; kind < SHARES; kind++)
-        printf(" %5.1f |", 100 * share[kind] / whole);
-    printf(" %8.0f | %8.0f |\n", plan_mib(network), peak_mib());
+        printf(" %4.1f |", 100 * share[kind] / whole);
+    printf(" %6.0f | %6.0f |\n", plan_mib(network), peak_mib());
 }
 
 static void describe_machine(void)
 {
-    printf("instruction set: %s\nbf16 products: %s\nthreads: %d\n", cpu_instruction_set(),
-           cpu_has_bf16() ? "yes" : "no", omp_get_max_threads());
-    printf("compiler: gcc %s\n", __VERSION__);
+    struct peak peak = peak_measure();
+    printf("octpipe: %s\ncompiler: gcc %s\ninstruction set: %s\nthreads: %d\n", OCTPIPE_VERSION,
+           __VERSION__, cpu_instruction_set(), omp_get_max_threads());
+    printf("fp32 peak: %.0f GFLOP/s\n", peak.fp32);
+    if (peak.bf16)
+        printf("bf16 peak: %.0f GFLOP/s\n", peak.bf16);
+    else
+        printf("bf16 peak: none, the processor does not multiply bf16\n");
+    printf("copy: %.1f GB/s read and written\n", peak.copy);
 }
 
 int main(int argc, char **argv)
@@ -238,7 +279,10 @@ int main(int argc, char **argv)
     int nodes = network_graph(stage.network)->nodes;
     double *seconds = filter_allocate(&filter, nodes, sizeof *seconds);
     measure(stage.network, inputs, seconds);
-    report(name, stage.network, seconds);
+    if (paths)
+        paths_report(&filter, name, network_graph(stage.network), seconds);
+    else
+        report(name, stage.network, seconds);
     free(seconds);
     stage_close(&stage);
     weights_close(weights);

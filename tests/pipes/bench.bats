@@ -1,0 +1,103 @@
+# The benchmark on small weights and maps: that it measures everything, and that its numbers agree
+# with each other. How fast anything is, is not for tests.
+
+bats_require_minimum_version 1.5.0
+load small
+
+bench=$BATS_TEST_DIRNAME/../../pipelines/bench
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return
+    export PYTHON=false WEIGHTS=.
+    make_weights
+    "$BATS_TEST_DIRNAME/../../pipelines/bench/run" --quick --latent 16 --paths > page.md
+}
+
+setup() {
+    link_files
+}
+
+# cells FILE HEADING: the rows of the table under a heading, without blanks.
+cells() {
+    awk -v heading="## $2" '
+        /^## / { inside = $0 == heading; head = 2 }
+        inside && /^[|]/ && head-- <= 0 { gsub(/ /, ""); print }' "$1"
+}
+
+# peak PRECISION: in GFLOP/s, nothing where there is none.
+peak() {
+    sed -nE "s/^- $1 peak: ([0-9.]+) .*/\1/p" page.md
+}
+
+@test "each network has a row in each precision, whose numbers fit together" {
+    cells page.md Networks > rows
+    cat rows
+    [ "$(peak fp32)" -gt 0 ]
+    [ "$(grep -c '|fp32|' rows)" -eq 7 ]
+    if [ -n "$(peak bf16)" ]; then
+        [ "$(peak bf16)" -gt 0 ]
+        [ "$(grep -c '|bf16|' rows)" -eq 6 ] # latent-sr is always fp32
+    fi
+    # Six shares rounded to tenths; two rates to tenths, their quotients to hundredths.
+    awk -F '|' -v fp32="$(peak fp32)" -v bf16="$(peak bf16)" '
+        function off(a, b) { return a > b ? a - b : b - a }
+        {
+            top = $3 == "bf16" ? bf16 : fp32; shares = 0
+            for (i = 10; i <= 15; i++)
+                shares += $i
+            if (NF != 18 || off(shares, 100) > 0.31 || off($7, $6 / top) > 0.01 + 0.5 / top ||
+                    off($9, $6 / $8) > 0.006 + 0.1 / $8 || !($5 >= 0 && $17 >= $16)) {
+                print "does not fit: " $0
+                exit 1
+            }
+        }' rows
+}
+
+@test "each convolution has an algorithm and a small error" {
+    cells page.md Convolutions > rows
+    cat rows
+    grep -q '|fp32|.*|winogradfp32|' rows
+    grep -q '|fp32|.*|directfp32|' rows
+    # fp32: at most 27*128 products are summed, sqrt of that many roundings of 2^-24, and three
+    # times as much by Winograd. bf16: weights and outputs are rounded by 2^-9 each at most.
+    awk -F '|' '
+        NF != 13 || !($9 ~ /(fp32|bf16)$/ && $12 > 0) { print "not a row: " $0; exit 1 }
+        $12 > ($9 ~ /bf16/ ? 2 ^ -8 : 3 * sqrt(27 * 128) * 2 ^ -24) { print "error: " $0; exit 1 }
+        ' rows
+    # Every shape once, and of each network no more than its whole time.
+    [ -z "$(cut -d '|' -f 2-9 rows | sort | uniq -d)" ]
+    awk -F '|' '{ sum[$2 $3] += $11 } END { for (k in sum) if (sum[k] > 100.5) exit 1 }' rows
+}
+
+@test "a network that fails has a row that says why" {
+    mkdir broken
+    cp ./*.safetensors broken
+    : > broken/refiner.safetensors
+    WEIGHTS=broken "$bench/run" --quick --latent 8 > page.md
+    cat page.md
+    cells page.md Networks > rows
+    grep -q '^|refiner|fp32|failed:.*refiner.safetensors' rows
+    [ "$(grep -c '|fp32|' rows)" -eq 7 ]
+}
+
+@test "presets add up" {
+    "$bench/presets" --quick --shape 2,4,16,16 > presets.md
+    cat presets.md
+    awk '/^\| precision/ { inside = 1; next } inside && /^\| / { gsub(/ /, ""); print }' \
+        presets.md > rows
+    [ "$(grep -c '^|fp32|' rows)" -eq 6 ]
+    # Five numbers rounded to hundredths; hours to thousandths.
+    awk -F '|' '
+        function off(a, b) { return a > b ? a - b : b - a }
+        off($9, $5 + $6 + $7 + $8) > 0.026 || off($10, $9 * 16 / 3600) > 0.0006 { exit 1 }' rows
+}
+
+@test "the long run extrapolates from slices that came out" {
+    "$bench/presets" --long 1 --shape 2,4,32,32 --steps 2 --global-steps 1 > long.md
+    cat long.md
+    grep -q '^- measured: global sampling, 1 steps' long.md
+    grep -q '^- extrapolated: 1 more global steps and the other [0-9]* of 16 slices' long.md
+    # Too short to say anything.
+    run -1 --separate-stderr "$bench/presets" --long 0 --shape 2,4,32,32
+    [[ "$stderr" == *"no slice came out"* ]]
+}
