@@ -113,11 +113,13 @@ struct convolution_lines_simd {
                          int64_t columns, float *to);
     void (*multiply_bf16)(const struct line_products *products, int64_t pixels, int64_t first,
                           int64_t columns, float *to);
-    /* to (pixels, 4) = the same for four columns, summed along depth, which is a multiple of 16,
-     * for bf16 of 32. pixels is a multiple of 4; b is plain, (4, depth). */
+    /* to (pixels, LINE_OUTPUTS) = the same for that many columns, summed along depth, which is a
+     * multiple of 16, for bf16 of 32. pixels is a multiple of 4; b is plain, (LINE_OUTPUTS,
+     * depth). */
     void (*sum_f32)(const struct line_products *products, int64_t pixels, float *to);
     void (*sum_bf16)(const struct line_products *products, int64_t pixels, float *to);
 };
+enum { LINE_OUTPUTS = 4 };
 
 /* A product of Winograd's convolution: rows (tiles) times channels, summed over kernel planes. Row
  * r of plane k begins at a + r·row_step + k·plane_step; b is packed, plane after plane. */
