@@ -49,6 +49,8 @@ enum operation_kind {
     OP_LINEAR,
     OP_TIMESTEP_EMBEDDING,
     OP_QUANTIZE,
+    OP_CONVOLUTION_DATA,
+    OP_CONVOLUTION_WEIGHTS,
     OPERATION_KINDS,
 };
 
@@ -92,6 +94,12 @@ static inline int64_t convolution_extent(const struct convolution *c, int axis, 
  * OP_CONVOLUTIONs that do not go through Winograd; but of the map between them, which may be the
  * largest of a network, only those slices are in memory that the second convolution sees for a
  * batch of its slices: as many of these as make 2^14 outputs, at least one. */
+/* OP_CONVOLUTION_DATA, OP_CONVOLUTION_WEIGHTS: the gradients of OP_CONVOLUTION. Attributes, weights
+ * and residual are those of the forward operation; x is its input 0, dy the gradient of its output,
+ * a as above, or 1 without mix. All f32 or bf16; sums are f32.
+ * DATA: input 0 = dy, output = dx = a·convᵀ(dy) + input 1, where there are two inputs.
+ * WEIGHTS: input 0 = x, input 1 = dy; adds a·dW and a·db to gradient[] beside their weights, of
+ * dW's channels those that x has. The output is one f32 zero. */
 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
 enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
@@ -141,6 +149,8 @@ struct operation {
     struct tensor input[OPERATION_INPUTS];
     struct tensor output;
     struct weight weight[OPERATION_WEIGHTS];
+    /* Sums of f32 in the shapes of the weights, owned by the caller; NULL: not wanted. */
+    float *gradient[OPERATION_WEIGHTS];
     union {
         struct convolution convolution;
         struct convolution pair[2];

@@ -34,7 +34,9 @@ const struct backend *backend_cpu(void)
                    [OP_ATTENTION] = &cpu_attention,
                    [OP_LINEAR] = &cpu_linear,
                    [OP_TIMESTEP_EMBEDDING] = &cpu_timestep_embedding,
-                   [OP_QUANTIZE] = &cpu_quantize},
+                   [OP_QUANTIZE] = &cpu_quantize,
+                   [OP_CONVOLUTION_DATA] = &cpu_convolution_data,
+                   [OP_CONVOLUTION_WEIGHTS] = &cpu_convolution_weights},
         .allocate = allocate,
         .release = release,
     };

@@ -11,6 +11,8 @@ extern const struct kernel cpu_to_slice_major;
 extern const struct kernel cpu_cast;
 extern const struct kernel cpu_convolution;
 extern const struct kernel cpu_convolution_pair;
+extern const struct kernel cpu_convolution_data;
+extern const struct kernel cpu_convolution_weights;
 extern const struct kernel cpu_group_norm;
 extern const struct kernel cpu_resample;
 extern const struct kernel cpu_attention;

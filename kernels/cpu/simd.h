@@ -121,6 +121,33 @@ struct convolution_lines_simd {
 };
 enum { LINE_OUTPUTS = 4 };
 
+/* Sums over pixels for the gradient of a convolution's kernel. A step is a pixel, or a pair of bf16
+ * pixels; packed, it takes 4 bytes a channel. */
+struct convolution_weights_simd {
+    int lanes;   /* of a vector */
+    int rows;    /* of a register tile */
+    int vectors; /* of a register tile, at most */
+    /* Channels first … first+channels−1 of a list of pixels, f32 or bf16, to (steps, width), padded
+     * with zeros. pack makes steps of single pixels, pack_pairs of pairs of bf16 pixels. */
+    void (*pack)(const void *const *pixel, enum dtype dtype, int64_t steps, int64_t first,
+                 int64_t channels, int64_t width, float *to);
+    void (*pack_pairs)(const void *const *pixel, int64_t steps, int64_t first, int64_t channels,
+                       int64_t width, float *to);
+    /* c (rows, vectors·lanes) += Σ over steps of a (steps, rows; a_step) · b (steps,
+     * vectors·lanes), of f32 or of bf16 pairs; the latter NULL in sets without them, to be called
+     * only where cpu_has_bf16. */
+    void (*multiply)(int vectors, int64_t steps, const float *a, int64_t a_step, const float *b,
+                     float *c);
+    void (*multiply_bf16)(int vectors, int64_t steps, const float *a, int64_t a_step,
+                          const float *b, float *c);
+    /* to[j] += Σ of channel j over count rows. */
+    void (*sum_rows)(struct rows x, int64_t count, int64_t channels, float *to);
+    void (*add)(const float *from, int64_t count, float *to);
+    /* to[j·to_step + t] += factor·from[t·from_step + j] for t < taps, j < count. */
+    void (*add_transposed)(const float *from, int64_t from_step, int64_t taps, int64_t count,
+                           float factor, float *to, int64_t to_step);
+};
+
 /* A product of Winograd's convolution: rows (tiles) times channels, summed over kernel planes. Row
  * r of plane k begins at a + r·row_step + k·plane_step; b is packed, plane after plane. */
 struct winograd_product {
@@ -160,6 +187,14 @@ struct winograd_simd {
                             int64_t step);
     /* to (rows, vectors·lanes) = a·b. */
     void (*multiply)(const struct winograd_product *product, int vectors, int64_t rows, float *to);
+    /* For the gradient of the kernel: a tile of 4×4 pixels of dy, f32 or bf16, to 36 products, as
+     * above; and sums of their products with those of a patch, sum i of channel c at
+     * sums[i·step + c], to the 3×3 of a kernel, tap t of channel c at to[t·to_step + c], whole
+     * vectors of channels. */
+    void (*transform_gradient)(const void *const *pixel, enum dtype dtype, int64_t channels,
+                               float *to, int64_t step);
+    void (*transform_sums)(const float *sums, int64_t step, int64_t channels, float *to,
+                           int64_t to_step);
     /* Sums of one tile, sum i of channel c at products[i·step + c], to its outputs. */
     void (*transform_output)(const struct winograd_tile *tile, const float *products, int64_t step);
 };
@@ -174,6 +209,7 @@ struct simd {
     const struct quantize_simd *quantize;
     const struct convolution_simd *convolution;
     const struct convolution_lines_simd *convolution_lines;
+    const struct convolution_weights_simd *convolution_weights;
     const struct winograd_simd *winograd;
 };
 
@@ -186,6 +222,7 @@ struct simd {
     extern const struct quantize_simd quantize_simd_##set;                                         \
     extern const struct convolution_simd convolution_simd_##set;                                   \
     extern const struct convolution_lines_simd convolution_lines_simd_##set;                       \
+    extern const struct convolution_weights_simd convolution_weights_simd_##set;                   \
     extern const struct winograd_simd winograd_simd_##set;
 
 SIMD_TABLES(portable)

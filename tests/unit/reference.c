@@ -293,6 +293,7 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
         [OP_LINEAR] = linear,
         [OP_TIMESTEP_EMBEDDING] = timestep_embedding,
         [OP_QUANTIZE] = quantize,
+        [OP_CONVOLUTION_DATA] = reference_convolution_data,
     };
     run[o->kind](o, inputs, output);
 }
