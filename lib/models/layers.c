@@ -282,7 +282,7 @@ int layer_resample(struct builder *b, int x, int dims, enum resampling resamplin
     if (b->failed)
         return -1;
     struct operation o = {.kind = OP_RESAMPLE, .output = graph_tensor(b->graph, x)};
-    o.resample = (struct resample){resampling, dims == 3};
+    o.resample = (struct resample){.resampling = resampling, .resample_depth = dims == 3};
     o.output.shape = resampled(o.output.shape, resampling, dims == 3);
     return add(b, &o, &x, 1, resampling == RESAMPLE_UP ? "upsampling" : "downsampling");
 }

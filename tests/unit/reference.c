@@ -270,7 +270,18 @@ static void resample_input(const struct operation *o, const void *const *inputs,
 {
     double *from = doubles(inputs[0], o->input[0].dtype, shape_count(o->input[0].shape));
     resample(&o->input[0], from, &o->output, o->resample.resampling, output);
+    int64_t out = shape_count(o->output.shape), in = shape_count(o->input[0].shape);
+    for (int64_t i = 0; o->resample.gradient && i < out; i++)
+        output[i] *= (double)in / (double)out;
     free(from);
+}
+
+static void to_slice_major(const struct operation *o, const void *const *inputs, double *output)
+{
+    EACH(o->output.shape)
+    output[reference_offset(&o->output, n, d, h, w, c)] = reference_get(
+        inputs[0], o->input[0].dtype,
+        reference_offset(&o->input[0], n, d, h, w, c + o->to_slice_major.first_channel));
 }
 
 static void concatenate_all(const struct operation *o, const void *const *inputs, double *output)
@@ -283,7 +294,7 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
     static void (*const run[OPERATION_KINDS])(const struct operation *, const void *const *,
                                               double *) = {
         [OP_TO_CHANNELS_LAST] = concatenate_all,
-        [OP_TO_SLICE_MAJOR] = concatenate_all,
+        [OP_TO_SLICE_MAJOR] = to_slice_major,
         [OP_CAST] = concatenate_all,
         [OP_CONVOLUTION] = reference_convolution,
         [OP_CONVOLUTION_PAIR] = reference_convolution_pair,
