@@ -46,8 +46,10 @@ static struct tensor activation(const struct builder *b, struct shape shape, boo
 static void get_weight(struct builder *b, const char *key, int rank, const int64_t *shape,
                        struct operation *o)
 {
-    if (!b->failed)
-        stick(b, weights_get(b->weights, key, rank, shape, &o->weight[o->weights++], b->error));
+    if (b->failed)
+        return;
+    stick(b, weights_get(b->weights, key, rank, shape, &o->weight[o->weights], b->error));
+    o->gradient[o->weights++] = weights_gradient(b->weights, key);
 }
 
 static int add(struct builder *b, const struct operation *o, const int *inputs, int count,
@@ -212,8 +214,10 @@ int layer_concatenated_1x1(struct builder *b, const int *sources, int count, con
         o.output = activation(b, shape, false);
         get_kernel(b, key, (struct layer_convolution){.dims = dims, .kernel = 1, .out = out}, all,
                    &o);
-        if (i > 0)
+        if (i > 0) { /* the bias is added once */
             o.weight[1].rank = 0;
+            o.gradient[1] = NULL;
+        }
         sum = add(b, &o, (const int[]){sources[i], sum}, i > 0 ? 2 : 1, key);
     }
     return sum;

@@ -156,7 +156,7 @@ static void group_norm(const struct operation *o, const void *const *inputs, dou
     double *values = malloc((size_t)shape_count(map.shape) * sizeof *values);
     double *gamma = weight_doubles(&o->weight[0]), *beta = weight_doubles(&o->weight[1]);
     concatenate(o, g->sources, inputs, &map, values);
-    int64_t sets = map.shape.n * (g->per_slice ? map.shape.d : 1);
+    int64_t sets = g->per_batch ? 1 : map.shape.n * (g->per_slice ? map.shape.d : 1);
     int64_t rows = shape_count(map.shape) / channels / sets, width = channels / g->groups;
     for (int64_t i = 0; i < sets * g->groups; i++)
         normalize(values + i / g->groups * rows * channels + i % g->groups * width, rows, channels,
@@ -305,6 +305,12 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
         [OP_TIMESTEP_EMBEDDING] = timestep_embedding,
         [OP_QUANTIZE] = quantize,
         [OP_CONVOLUTION_DATA] = reference_convolution_data,
+        [OP_ADD] = reference_add,
+        [OP_LOSS] = reference_loss,
+        [OP_GATHER] = reference_gather,
+        [OP_LEAKY_RELU] = reference_leaky_relu,
+        [OP_MAX_POOL] = reference_max_pool,
+        [OP_FEATURE_DISTANCE] = reference_feature_distance,
     };
     run[o->kind](o, inputs, output);
 }
