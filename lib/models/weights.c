@@ -153,6 +153,11 @@ void weights_freeze(struct weights *w, bool frozen)
     w->frozen = frozen;
 }
 
+bool weights_trains(const struct weights *w)
+{
+    return w->parameters && !w->frozen;
+}
+
 static struct parameter *find_parameter(const struct weights *w, const char *key)
 {
     char name[2 * KEY];
@@ -167,7 +172,7 @@ float *weights_gradient(const struct weights *w, const char *key)
 }
 
 /* Turn a weight of the file into a parameter, unless it is one that stays frozen. */
-static int hand_out_parameter(struct weights *w, const char *key, const char *name,
+static int hand_out_parameter(struct weights *w, const char *key, const char *name, bool learns,
                               struct weight *weight, struct error *error)
 {
     struct parameter *parameter = find_parameter(w, key);
@@ -175,7 +180,7 @@ static int hand_out_parameter(struct weights *w, const char *key, const char *na
         return 0;
     if (!parameter)
         parameter = parameters_add(w->parameters, name, weight, error);
-    if (!parameter || (!w->frozen && parameter_want_gradient(parameter, error)))
+    if (!parameter || (learns && !w->frozen && parameter_want_gradient(parameter, error)))
         return -1;
     weight->data = parameter->value;
     weight->dtype = DTYPE_F32;
@@ -183,8 +188,8 @@ static int hand_out_parameter(struct weights *w, const char *key, const char *na
     return 0;
 }
 
-int weights_get(struct weights *w, const char *key, int rank, const int64_t *shape,
-                struct weight *weight, struct error *error)
+static int get(struct weights *w, const char *key, int rank, const int64_t *shape, bool learns,
+               struct weight *weight, struct error *error)
 {
     *weight = (struct weight){.dtype = DTYPE_F32, .rank = rank};
     for (int i = 0; i < rank; i++)
@@ -207,7 +212,21 @@ int weights_get(struct weights *w, const char *key, int rank, const int64_t *sha
     weight->data = data;
     weight->dtype = tensor->dtype;
     weight->mapped = data >= map && data < map + w->file.map_bytes; /* else a realigned copy */
-    return w->parameters ? hand_out_parameter(w, key, tensor->name, weight, error) : 0;
+    if (!w->parameters)
+        return 0;
+    return hand_out_parameter(w, key, tensor->name, learns, weight, error);
+}
+
+int weights_get(struct weights *w, const char *key, int rank, const int64_t *shape,
+                struct weight *weight, struct error *error)
+{
+    return get(w, key, rank, shape, true, weight, error);
+}
+
+int weights_get_state(struct weights *w, const char *key, int rank, const int64_t *shape,
+                      struct weight *weight, struct error *error)
+{
+    return get(w, key, rank, shape, false, weight, error);
 }
 
 const char *weights_metadata_text(const struct weights *w, const char *key)

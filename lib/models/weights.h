@@ -39,6 +39,14 @@ void weights_train(struct weights *weights, struct parameters *parameters);
  */
 void weights_freeze(struct weights *weights, bool frozen);
 
+/* Are the weights asked for now parameters that learn? */
+bool weights_trains(const struct weights *weights);
+
+/* As weights_get, of numbers that runs change and gradients do not: a parameter without gradient.
+ * While frozen or not training, what the file holds. */
+int weights_get_state(struct weights *weights, const char *key, int rank, const int64_t *shape,
+                      struct weight *weight, struct error *error);
+
 /* Where the gradient of the weight under prefix + key is added up; NULL: nowhere. */
 float *weights_gradient(const struct weights *weights, const char *key);
 
