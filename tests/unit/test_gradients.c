@@ -1,4 +1,4 @@
-/* The gradients of every operation but the convolution, against differences of the references.
+/* The gradients of every operation, against differences of the references.
  *
  * Tolerances, relative to the largest gradient of a tensor, u = 2^-24: gradients are sums of
  * products of order 1 which round as often as they have terms; errors add up like random ones. The
@@ -183,6 +183,27 @@ static void test_linear(void **state)
         }
 }
 
+/* What differentiation adds to the convolution's own kernels: the mix. In f32, since the gradient
+ * of the factor is a difference of sums, in which the rounding of a bf16 map stays. */
+static void test_mix(void **state)
+{
+    (void)state;
+    struct operation o = {.kind = OP_CONVOLUTION, .inputs = 2, .weights = 3};
+    o.convolution = (struct convolution){.kernel = {3, 3, 3},
+                                         .stride = {1, 1, 1},
+                                         .pad_front = {1, 1, 1},
+                                         .pad_back = {1, 1, 1},
+                                         .residual = true,
+                                         .mix = true,
+                                         .parts = 1};
+    o.input[0] = o.input[1] = o.output = map((struct shape){1, 3, 4, 5, 2}, DTYPE_F32);
+    o.weight[0] = (struct weight){NULL, DTYPE_F32, 5, {2, 2, 3, 3, 3}, false};
+    o.weight[1] = kernel_weight(NULL, DTYPE_F32, 1, 2, 1);
+    o.weight[2] = kernel_weight(NULL, DTYPE_F32, 1, 1, 1);
+    /* Winograd's transforms enlarge the rounding of up to 120 products of each sum. */
+    check(&o, 3 | GRADIENT_WEIGHTS, 0, 64.0 * u);
+}
+
 static void test_layouts(void **state)
 {
     (void)state;
@@ -291,17 +312,12 @@ static void test_feature_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_group_norm),
-        cmocka_unit_test(test_resample),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_attention_blocks),
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_discriminator_parts),
-        cmocka_unit_test(test_max_pool),
-        cmocka_unit_test(test_feature_distance),
+        cmocka_unit_test(test_group_norm), cmocka_unit_test(test_resample),
+        cmocka_unit_test(test_attention),  cmocka_unit_test(test_attention_blocks),
+        cmocka_unit_test(test_linear),     cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_mix),        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_gather),     cmocka_unit_test(test_discriminator_parts),
+        cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_feature_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,8 +49,8 @@ static void unet(const char *path)
 {
     struct training t;
     training_open(&t, path);
-    if (safetensors_find(&t.file, "out.l1_target")) {
-        build_unet(&t, DTYPE_F32);
+    for (int type = 0; type < 2 && safetensors_find(&t.file, "out.l1_target"); type++) {
+        build_unet(&t, type ? DTYPE_BF16 : DTYPE_F32);
         training_run(&t, 0);
         assert_int_equal(training_compare(&t, true), count_gradients(&t.file));
         unets++;

@@ -12,8 +12,8 @@
 #include <string.h>
 
 /* fp32 sums of a few thousand products through some twenty layers (tests/unit/test_networks.c). */
-#define VALUE_TOLERANCE 2e-5
-#define GRADIENT_TOLERANCE 1e-4
+static const double value_tolerance[] = {2e-5, 2e-2}; /* f32, bf16 */
+static const double gradient_tolerance[] = {1e-4, 0.2};
 
 static const char gradient_prefix[] = "out.grad.";
 
@@ -181,13 +181,14 @@ static const float *gradient_of(const struct training *t, const char *key)
 int training_compare(struct training *t, bool parameters)
 {
     double largest = largest_norm(t), worst = 0.0;
-    int gradients = 0;
+    int gradients = 0, type = network_graph(t->network)->activations == DTYPE_BF16;
     for (int i = 0; i < t->outputs; i++) {
         const struct training_value *v = &t->output[i];
         const struct safetensor *expected = golden_tensor(&t->file, v->name);
         float *got = golden_swapped(v->data, v->n, v->d, v->c, v->rest);
         if (!is_gradient(v->name))
-            golden_compare(v->name, got, expected->data, golden_count(expected), VALUE_TOLERANCE);
+            golden_compare(v->name, got, expected->data, golden_count(expected),
+                           value_tolerance[type]);
         else
             worst = fmax(worst, norm(got, expected->data, golden_count(expected)) / largest);
         gradients += is_gradient(v->name);
@@ -201,13 +202,13 @@ int training_compare(struct training *t, bool parameters)
         if (!got)
             continue;
         double error = norm(got, expected->data, golden_count(expected)) / largest;
-        if (!(error <= GRADIENT_TOLERANCE))
+        if (!(error <= gradient_tolerance[type]))
             fail_msg("%s: off by %.2e of the largest gradient's norm", expected->name, error);
         worst = fmax(worst, error);
         gradients++;
     }
     printf("    %d gradients, off by at most %.1e of the largest norm %.3g\n", gradients, worst,
            largest);
-    assert_true(worst <= GRADIENT_TOLERANCE);
+    assert_true(worst <= gradient_tolerance[type]);
     return gradients;
 }
