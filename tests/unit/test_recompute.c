@@ -130,9 +130,9 @@ static void check_same(const struct fixture *f, const float *expected, int64_t c
 
 static void check_bounds(enum dtype activations)
 {
-    static const double share[] = {0.8, 0.6, 0.5};
+    static const double share[] = {0.8, 0.7, 0.6};
     struct fixture f;
-    open_fixture(&f, 64);
+    open_fixture(&f, 32);
     struct network *network = create(&f, activations, 0);
     int64_t whole = network_memory(network).total, count;
     double flops = graph_flops(network_graph(network));
@@ -182,7 +182,7 @@ static void test_threads(void **state)
 {
     (void)state;
     struct fixture f;
-    open_fixture(&f, 24);
+    open_fixture(&f, 12);
     for (int set = 0; kernel_sets[set]; set++)
         for (int type = 0; type < 2; type++) {
             float *expected = NULL;
