@@ -3,14 +3,16 @@
  * An operation is plain data: kind, attributes, the tensors it reads and writes, the weights it
  * needs. A backend has one `struct kernel` per kind. The engine calls, in this order:
  *   create   choose the algorithm; say how many bytes of prepared weights, scratch, workspace
- *   prepare  pack the weights into memory the engine gives (once)
+ *   prepare  pack the weights into memory the engine gives (once; in training before every run,
+ *            since weights change)
  *   run      compute (many times)
  *   destroy
  * Functions return NULL on success or a static string that says what went wrong.
  *
  * Determinism: algorithm, blocking and order of summation depend only on the operation with
  * n = 1 (and d = 1 where the operation treats slices one by one), the precision and the
- * instruction set, never on the batch, the number of threads, or timing.
+ * instruction set, never on the batch, the number of threads, or timing. Sums over a batch (losses,
+ * gradients of weights, batch norms) depend on the batch too, never on threads or timing.
  */
 #ifndef OCTPIPE_KERNELS_OPERATION_H
 #define OCTPIPE_KERNELS_OPERATION_H
@@ -284,7 +286,7 @@ struct operation {
 
 /* Bytes an operation needs besides its inputs and its output; each block is 64-byte aligned. */
 struct needs {
-    size_t prepared;       /* packed weights, kept for the life of the plan */
+    size_t prepared;       /* packed weights, kept from prepare to the last run */
     size_t scratch;        /* only during prepare */
     size_t workspace;      /* only during run */
     const char *algorithm; /* a static name where the kernel chooses among several, else NULL */

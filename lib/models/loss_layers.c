@@ -3,6 +3,7 @@
 #define BATCH_NORM_EPSILON 1e-5f
 #define BATCH_NORM_MOMENTUM 0.1f
 #define COMMITMENT 0.25f
+#define ADAPTIVE_LIMIT 1e4f
 
 static const struct tensor scalar = {{1, 1, 1, 1, 1}, DTYPE_F32, CHANNELS_LAST};
 
@@ -110,4 +111,35 @@ int layer_feature_distance(struct builder *b, int x, int y, const char *key)
     struct operation o = {.kind = OP_FEATURE_DISTANCE, .output = scalar};
     layer_weight(b, key, 4, shape, &o);
     return layer_add(b, &o, (const int[]){x, y}, 2, key);
+}
+
+int layer_adaptive_weight(struct builder *b, int node, int dy_first, int dy_second,
+                          float *const memory[2])
+{
+    const int dy[2] = {dy_first, dy_second};
+    struct operation ratio = {.kind = OP_ADAPTIVE_WEIGHT, .weights = 2, .output = scalar};
+    ratio.adaptive_weight.limit = ADAPTIVE_LIMIT;
+    for (int i = 0; i < 2 && !b->failed; i++) {
+        const struct graph_node *layer = &b->graph->node[node];
+        struct operation o = layer->operation;
+        int x = layer->input[0], gradient = dy[i];
+        o.kind = OP_CONVOLUTION_WEIGHTS;
+        o.output = scalar;
+        for (int k = 0; k < o.weights; k++)
+            o.gradient[k] = k ? NULL : memory[i];
+        ratio.weight[i] = o.weight[0];
+        ratio.gradient[i] = memory[i];
+        gradient = layer_cast(b, gradient, graph_tensor(b->graph, x).dtype);
+        layer_add(b, &o, (const int[]){x, gradient}, 2, "last layer");
+    }
+    return layer_add(b, &ratio, NULL, 0, "adaptive weight");
+}
+
+int layer_weighted_sum(struct builder *b, int x, int y, float weight, int factor)
+{
+    if (b->failed)
+        return -1;
+    struct operation o = {.kind = OP_ADD, .output = graph_tensor(b->graph, x)};
+    o.add.weight = weight;
+    return layer_add(b, &o, (const int[]){x, y, factor}, 3, "weighted sum");
 }

@@ -33,4 +33,16 @@ int layer_batch_norm(struct builder *b, int x, const char *key);
 /* One layer of LPIPS; the channels' weights (1, c, 1, 1) under key are constants. */
 int layer_feature_distance(struct builder *b, int x, int y, const char *key);
 
+/* For a loss of two terms, the second weighed against the first at the last layer (MODEL.md
+ * "Training", λ): ‖d first‖/(‖d second‖ + 1e-4), at most 1e4, → a scalar, where d · is the gradient
+ * by the kernel of `node`, a convolution that stands for that layer, and dy_first and dy_second
+ * (kernels/operation.h) are the gradients of its output. memory: room for two such kernels, the
+ * caller's, zero at first and again after each run. Add the two gradients with layer_weighted_sum
+ * and differentiate on from there (gradient.h, seeds). */
+int layer_adaptive_weight(struct builder *b, int node, int dy_first, int dy_second,
+                          float *const memory[2]);
+
+/* x + weight·scalar·y, x and y of one shape. It is for gradients: it has none itself. */
+int layer_weighted_sum(struct builder *b, int x, int y, float weight, int scalar);
+
 #endif

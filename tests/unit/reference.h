@@ -14,9 +14,8 @@ int64_t reference_offset(const struct tensor *tensor, int64_t n, int64_t d, int6
 double reference_get(const void *data, enum dtype dtype, int64_t offset);
 void reference_set(void *data, enum dtype dtype, int64_t offset, double value);
 
-/* Compute any operation of a forward graph but a transposed convolution, and
- * OP_CONVOLUTION_DATA; output is in the layout of
- * operation->output. */
+/* Compute any operation of a forward graph but a transposed convolution, and OP_CONVOLUTION_DATA;
+ * output is in the layout of operation->output. */
 void reference_run(const struct operation *operation, const void *const *inputs, double *output);
 
 /* A convolution that is not transposed, for reference_run. */

@@ -3,6 +3,7 @@
 #include "kernels/cpu/cpu.h"
 #include "lib/engine/gradient.h"
 #include "lib/engine/network.h"
+#include "lib/models/loss_layers.h"
 #include "tests/unit/kernel_check.h"
 
 #include <setjmp.h>
@@ -162,6 +163,48 @@ static void test_adaptive_weight(void **state)
     free(got);
 }
 
+/* Two losses behind a 1×1 convolution: the adaptive weight is the ratio of the norms of what the
+ * losses, differentiated one by one, give the kernel. */
+static void test_last_layer(void **state)
+{
+    (void)state;
+    float kernel[3][CHANNELS] = {{1, -2}, {0.5f, 3}, {2, 1}}, gradient[2][3 * CHANNELS] = {{0}};
+    float memory[2][3 * CHANNELS] = {{0}}, x[PIXELS * CHANNELS], weight;
+    struct error error;
+    for (int i = 0; i < PIXELS * CHANNELS; i++)
+        x[i] = (float)(i % 5) - 1.75f;
+    for (int which = 0; which < 3; which++) {
+        struct builder b = {graph_create(DTYPE_F32), NULL, &error, false};
+        struct operation o = {.kind = OP_CONVOLUTION, .weights = 2, .output = map};
+        o.convolution = (struct convolution){.kernel = {1, 1, 1}, .stride = {1, 1, 1}, .parts = 1};
+        o.weight[0] = (struct weight){kernel, DTYPE_F32, 4, {3, CHANNELS, 1, 1}, false};
+        o.gradient[0] = which < 2 ? gradient[which] : NULL;
+        o.output.shape.c = 3;
+        int input = graph_input(b.graph, map, &error);
+        int y = graph_add(b.graph, &o, &input, 1, "layer", &error), of_y[2] = {-1, -1};
+        int loss[] = {layer_loss(&b, LOSS_HINGE_REAL, y, 0, 1.0f),
+                      layer_loss(&b, LOSS_HINGE_FAKE, y, 0, 0.25f)};
+        for (int i = 0; i < 2; i++) {
+            struct gradient_seed seed = {loss[i], -1};
+            struct gradient_request request = {&seed, 1, which < 2 ? 0 : 1, &y, 1};
+            if (which == 2 || which == i)
+                check(graph_differentiate(b.graph, &request, &of_y[i], &error), &error);
+        }
+        if (which == 2)
+            layer_scalar_output(&b, layer_adaptive_weight(&b, graph_find(b.graph, "layer"), of_y[0],
+                                                          of_y[1],
+                                                          (float *const[]){memory[0], memory[1]}));
+        check(b.failed ? -1 : 0, &error);
+        run(b.graph, (const void *const[]){x}, (void *const[]){&weight});
+    }
+    double norm[2] = {0, 0};
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3 * CHANNELS; j++)
+            norm[i] += pow(gradient[i][j], 2.0);
+    double expected = sqrt(norm[0]) / (sqrt(norm[1]) + 1e-4);
+    assert_true(norm[1] > 0 && fabs(weight - expected) <= 0x1p-20 * expected);
+}
+
 static void refuses(struct graph *graph, int value, const char *word)
 {
     struct error error = {""};
@@ -221,8 +264,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codebook),        cmocka_unit_test(test_two_stages),
-        cmocka_unit_test(test_adaptive_weight), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_gather_beyond),
+        cmocka_unit_test(test_adaptive_weight), cmocka_unit_test(test_last_layer),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_gather_beyond),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
