@@ -117,7 +117,7 @@ static void convolution(struct differentiation *d, const struct operation *forwa
     }
 }
 
-/* The transpose of a resampling, as a value like `in` with `channels` channels. */
+/* The transpose of a resampling, as a value like `in`. */
 static int resampled(struct differentiation *d, int dy, struct tensor in,
                      enum resampling resampling, bool depth)
 {

@@ -204,6 +204,31 @@ static void test_threads(void **state)
     close_fixture(&f);
 }
 
+/* A network packs its weights anew in every run: after a change it computes what a new one does. */
+static void test_weights_change(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int64_t count;
+    open_fixture(&f, 8);
+    struct network *network = create(&f, DTYPE_F32, 0);
+    run(&f, network);
+    float first = f.loss;
+    for (int64_t i = 0; i < f.parameters->count; i++)
+        for (int64_t k = 0; k < f.parameters->list[i]->count; k++)
+            f.parameters->list[i]->value[k] *= 1.25f;
+    run(&f, network);
+    assert_true(f.loss != first);
+    float *expected = results(&f, &count);
+    network_destroy(network);
+    network = create(&f, DTYPE_F32, 0);
+    run(&f, network);
+    check_same(&f, expected, count);
+    network_destroy(network);
+    free(expected);
+    close_fixture(&f);
+}
+
 /* kB of a line of /proc/self/status. */
 static double status_bytes(const char *key)
 {
@@ -260,9 +285,8 @@ static void test_plan_is_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_unreachable_bound),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_bounds),         cmocka_unit_test(test_unreachable_bound),
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_weights_change),
         cmocka_unit_test(test_plan_is_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
