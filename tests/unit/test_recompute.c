@@ -263,6 +263,7 @@ static void test_plan_is_memory(void **state)
     struct builder b = {graph_create(DTYPE_F32), weights, &error, false};
     check(encoder3d_read(&config, weights, &error), &error);
     int x = layer_input(&b, 1, SIZE, 1, SIZE, SIZE);
+    config.whole_maps = true;
     int z = encoder3d_build(&b, &config, layer_channels_last(&b, &x, 1, false));
     struct gradient_seed seed = {layer_loss(&b, LOSS_HINGE_REAL, z, 0, 1.0f), -1};
     layer_scalar_output(&b, seed.value);

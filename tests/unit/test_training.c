@@ -80,6 +80,7 @@ static void build_nhae(struct training *t)
         latent_sr_read(&sr, t->weights, &t->error) ||
         decoder2d_read(&decoder, t->weights, &t->error))
         fail_msg("%s", t->error.text);
+    encoder.whole_maps = true;
     int z = encoder3d_build(b, &encoder, layer_channels_last(b, &x, 1, false));
     int z_sr = latent_sr_build(b, &sr, z);
     int zq = b->graph->node[graph_find(b->graph, "quantize3D.embedding.weight")].output;
