@@ -128,14 +128,15 @@ int network_create_training(struct network **network, struct graph *graph,
                             const struct backend *backend, int64_t memory, struct error *error)
 {
     struct network *whole;
+    *network = NULL;
     if (create(&whole, graph, backend, true, error))
         return -1;
-    *network = whole;
-    if (!memory || whole->memory.total <= memory)
+    if (!memory || whole->memory.total <= memory) {
+        *network = whole;
         return 0;
+    }
     struct graph *fitting =
         recompute_fit(whole->graph, whole->needs, whole->in_place, memory, error);
-    *network = NULL;
     network_destroy(whole);
     return fitting ? create(network, fitting, backend, true, error) : -1;
 }
