@@ -31,7 +31,7 @@ void eye_draw(struct eye *eye, uint64_t seed, int64_t index, double fluid_share)
         eye->thickness[slab] = draw_normal(&draw, 1, slab == SLAB_CHOROID ? 0.25 : 0.07);
         eye->level[slab] = draw_normal(&draw, 0, 0.6);
     }
-    eye->gain = draw_normal(&draw, 0.3, 1.5);
+    eye->gain = draw_normal(&draw, 0, 1.1);
     eye->noise = draw_uniform(&draw, 25, 38);
     eye->noise_spread = draw_uniform(&draw, 0.75, 0.95);
     eye->looks = draw_uniform(&draw, 5, 8);

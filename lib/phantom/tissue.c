@@ -21,9 +21,9 @@ static const struct zone {
     {SLAB_GCL, 0, 0, 98, 94},           /* ganglion cells */
     {SLAB_IPL, 0, 0, 103, 98},          /* inner plexiform layer */
     {SLAB_INL, 0, 0, 74, 70},           /* inner nuclear layer */
-    {SLAB_OPL, 0, 0, 96, 90},           /* outer plexiform layer */
-    {SLAB_ONL, 0, 0, 62, 57},           /* fibres of Henle */
-    {SLAB_ONL, 0.4, 0, 54, 48},         /* outer nuclear layer */
+    {SLAB_OPL, 0, 0, 92, 86},           /* outer plexiform layer */
+    {SLAB_ONL, 0, 0, 58, 53},           /* fibres of Henle */
+    {SLAB_ONL, 0.4, 0, 51, 45},         /* outer nuclear layer */
     {SLAB_ONL, 1, -0.031, 84, 84},      /* external limiting membrane */
     {SLAB_ONL, 1, -0.024, 66, 70},      /* myoids */
     {SLAB_OUTER, 0, 0, 164, 164},       /* ellipsoids */

@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
-"""Measure how OCT volumes look: measure.py [--rows-mm MM] [--columns-mm MM] NAME=PATH...
+"""Measure how OCT volumes look: measure-scans.py [options] NAME=PATH...
 
-A PATH is an NPY volume (D,H,W) u1 or a folder of 8-bit PNG slices; several separated by commas count
-as one scan. Prints one line for each measure, one column for each NAME. A-scans are aligned at the
-brightest row, the pigment epithelium or the ellipsoid zone. Voxels of gray 250 and more (padding of
-some scanners) do not count. Needs numpy, and Pillow for PNG.
+A PATH is an NPY volume (D,H,W) u1 or a folder of 8-bit PNG slices. Prints a Markdown table with a
+row for each measure and a column for each NAME: the lowest and the highest value among its paths.
+A-scans are aligned at their brightest row, the pigment epithelium or the ellipsoid zone. Voxels of
+gray 250 and more (padding of some scanners) do not count. Needs numpy, and Pillow for PNG.
 """
 import argparse
 import glob
 import os
-import sys
 
 import numpy as np
 
-PROFILE = (-400, -300, -240, -200, -160, -120, -80, -60, -40, -20, 0, 20, 40, 80, 120, 160, 240, 320,
+PROFILE = (-400, -240, -160, -120, -80, -40, -20, 0, 20, 40, 80, 120, 160, 240, 320,
            400, 480)  # micrometres below the brightest row
 MOST_SLICES = 40
 PATCH_ROWS, PATCH_COLUMNS = 12, 16
@@ -45,7 +44,7 @@ def brightest_rows(image):
 
 
 def aligned(image, rows, above, below):
-    """Columns around their brightest row, (columns, above + below); those that reach out left out."""
+    """Columns (N, above + below) around their brightest row, those that fit into the image."""
     height, width = image.shape
     keep = [w for w in range(20, width - 20) if above < rows[w] < height - below]
     return np.array([image[rows[w] - above:rows[w] + below, w] for w in keep])
@@ -86,12 +85,12 @@ def spectrum(windows, axis, pitch, bands):
             for low, high in zip(bands, bands[1:])]
 
 
-def measure(paths, row_mm, column_mm):
+def measure(path, row_mm, column_mm):
     """An ordered dictionary of measures of one scan."""
     px = lambda micrometres: round(micrometres / 1000 / row_mm)
     above, below = px(600), px(500)
     columns, found, windows = [], [], []
-    for image in (slice_ for path in paths for slice_ in slices(path)):
+    for image in slices(path):
         image = image.astype(float)
         rows = brightest_rows(image)
         flat = aligned(image, rows, above, below)
@@ -121,7 +120,7 @@ def measure(paths, row_mm, column_mm):
     for at in PROFILE:
         result[f"mean gray at {at:+d} um"] = profile[above + px(at)]
     mean = found[:, 0]
-    for low, high in ((10, 35), (45, 75), (75, 105), (105, 140)):
+    for low, high in ((10, 35), (45, 75), (105, 140)):
         part = found[(mean >= low) & (mean < high)]
         name = f"patches of mean {low} to {high}: "
         result[name + "contrast, 20th percentile"] = np.percentile(part[:, 1] / part[:, 0], 20)
@@ -139,15 +138,18 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows-mm", type=float, default=2 / 512, help="between rows")
     parser.add_argument("--columns-mm", type=float, default=6 / 512, help="between columns")
-    parser.add_argument("scans", nargs="+", metavar="NAME=PATH[,PATH...]")
+    parser.add_argument("scans", nargs="+", metavar="NAME=PATH")
     given = parser.parse_args()
-    names, results = [], []
+    results = {}
     for scan in given.scans:
-        scan_name, paths_ = scan.split("=", 1)
-        names.append(scan_name)
-        results.append(measure(paths_.split(","), given.rows_mm, given.columns_mm))
-    print("measure\t" + "\t".join(names))
-    for key in results[0]:
-        form = "%.3f" if results[0][key] < 2 else "%.1f"
-        print(key + "\t" + "\t".join(form % result[key] for result in results))
-    sys.exit(0)
+        name_, path_ = scan.split("=", 1)
+        results.setdefault(name_, []).append(measure(path_, given.rows_mm, given.columns_mm))
+    print("| measure | " + " | ".join(results) + " |")
+    print("|---" * (1 + len(results)) + "|")
+    for key in next(iter(results.values()))[0]:
+        form = "%.2f" if "gray" not in key or "share" in key else "%.0f"
+        spans = []
+        for group in results.values():
+            values = [result[key] for result in group]
+            spans.append(f"{form % min(values)} … {form % max(values)}")
+        print(f"| {key} | " + " | ".join(spans) + " |")
