@@ -3,14 +3,16 @@
  * An operation is plain data: kind, attributes, the tensors it reads and writes, the weights it
  * needs. A backend has one `struct kernel` per kind. The engine calls, in this order:
  *   create   choose the algorithm; say how many bytes of prepared weights, scratch, workspace
- *   prepare  pack the weights into memory the engine gives (once)
+ *   prepare  pack the weights into memory the engine gives (once; in training before every run,
+ *            since weights change)
  *   run      compute (many times)
  *   destroy
  * Functions return NULL on success or a static string that says what went wrong.
  *
  * Determinism: algorithm, blocking and order of summation depend only on the operation with
  * n = 1 (and d = 1 where the operation treats slices one by one), the precision and the
- * instruction set, never on the batch, the number of threads, or timing.
+ * instruction set, never on the batch, the number of threads, or timing. Sums over a batch (losses,
+ * gradients of weights, batch norms) depend on the batch too, never on threads or timing.
  */
 #ifndef OCTPIPE_KERNELS_OPERATION_H
 #define OCTPIPE_KERNELS_OPERATION_H
@@ -21,7 +23,7 @@
 #include <stddef.h>
 
 enum {
-    OPERATION_INPUTS = 3,  /* at most */
+    OPERATION_INPUTS = 4,  /* at most */
     OPERATION_WEIGHTS = 6, /* at most */
     WEIGHT_RANK = 5,
 };
@@ -49,6 +51,32 @@ enum operation_kind {
     OP_LINEAR,
     OP_TIMESTEP_EMBEDDING,
     OP_QUANTIZE,
+    /* Differentiation: what a gradient is made of. */
+    OP_CONVOLUTION_DATA,
+    OP_CONVOLUTION_WEIGHTS,
+    OP_MIX_GRADIENT,
+    OP_GROUP_NORM_SUMS,
+    OP_GROUP_NORM_DATA,
+    OP_GROUP_NORM_WEIGHTS,
+    OP_ATTENTION_DATA,
+    OP_LINEAR_DATA,
+    OP_LINEAR_WEIGHTS,
+    OP_CODEBOOK_WEIGHTS,
+    OP_ADD,
+    OP_FILL,
+    /* Training: losses, and the networks that only losses need. */
+    OP_LOSS,
+    OP_LOSS_DATA,
+    OP_GATHER,
+    OP_SCATTER,
+    OP_LEAKY_RELU,
+    OP_LEAKY_RELU_DATA,
+    OP_MAX_POOL,
+    OP_MAX_POOL_DATA,
+    OP_FEATURE_DISTANCE,
+    OP_FEATURE_DISTANCE_DATA,
+    OP_RUNNING_MOMENTS,
+    OP_ADAPTIVE_WEIGHT,
     OPERATION_KINDS,
 };
 
@@ -92,6 +120,12 @@ static inline int64_t convolution_extent(const struct convolution *c, int axis, 
  * OP_CONVOLUTIONs that do not go through Winograd; but of the map between them, which may be the
  * largest of a network, only those slices are in memory that the second convolution sees for a
  * batch of its slices: as many of these as make 2^14 outputs, at least one. */
+/* OP_CONVOLUTION_DATA, OP_CONVOLUTION_WEIGHTS: the gradients of OP_CONVOLUTION. Attributes, weights
+ * and residual are those of the forward operation; x is its input 0, dy the gradient of its output,
+ * a as above, or 1 without mix. All f32 or bf16; sums are f32.
+ * DATA: input 0 = dy, output = dx = a·convᵀ(dy) + input 1, where there are two inputs.
+ * WEIGHTS: input 0 = x, input 1 = dy; adds a·dW and a·db to gradient[] beside their weights, of
+ * dW's channels those that x has. The output is one f32 zero. */
 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
 enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
@@ -99,19 +133,23 @@ enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
 /* OP_GROUP_NORM over the channel concatenation of `sources` (1 or 2) inputs:
  *   y = (x − mean)/√(variance + epsilon)·weight0 + weight1, then ·(1 + scale) + shift where input
  *   [sources] is given (scale_shift: (n or 1, 1, 1, 1, 2c), scale first), then SiLU, then
- *   resampling. per_slice: statistics of each slice by itself; else over all d slices. */
+ *   resampling. per_slice: statistics of each slice by itself; else over all d slices; per_batch:
+ *   over all samples too, without scale_shift (with groups of one channel a batch norm in training
+ *   mode).
+ * In OP_GROUP_NORM_DATA, `source` is the source whose gradient is made. */
 struct group_norm {
-    int groups, sources;
+    int groups, sources, source;
     float epsilon;
-    bool scale_shift, silu, per_slice;
+    bool scale_shift, silu, per_slice, per_batch;
     enum resampling resampling;
     bool resample_depth;
 };
 
-/* OP_RESAMPLE of input 0. */
+/* OP_RESAMPLE of input 0. gradient: the transpose of the opposite resampling, so DOWN is a sum
+ * instead of a mean, and UP copies a quarter (an eighth with depth). */
 struct resample {
     enum resampling resampling;
-    bool resample_depth;
+    bool resample_depth, gradient;
 };
 
 /* OP_ATTENTION: input 0 holds, head by head, q, k and v (c = 3·heads·width); output c =
@@ -130,10 +168,96 @@ struct linear {
 /* OP_TIMESTEP_EMBEDDING: input 0 (n,1,1,1,1) f32 timesteps → [cos(t·f), sin(t·f)],
  * f_i = 10000^(−i/half), half = c/2; f32. No attributes.
  * OP_TO_CHANNELS_LAST: channels of the inputs one after another, to channels-last and the output's
- * dtype. OP_TO_SLICE_MAJOR: the way back, to f32. No attributes.
+ * dtype. No attributes. OP_TO_SLICE_MAJOR: the way back, to f32, of as many channels as the output
+ * has, from to_slice_major.first_channel on.
  * OP_CAST: between f32 and bf16, to nearest, ties to even. No attributes.
  * OP_QUANTIZE: weight 0 is the codebook (codes, c); each pixel becomes its nearest code, searched
  * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32. */
+
+/* Differentiation. d· is the gradient of a scalar with respect to ·, a tensor like · itself.
+ * Operations named …_WEIGHTS, OP_MIX_GRADIENT among them, add to operation.gradient[i], where it is
+ * not NULL, the gradient of weight i; an output that no one needs is then a token, one f32 of value
+ * 0. Where an operation takes one input more ("+ added"), that is added to the output and may be
+ * overwritten by it.
+ *
+ * OP_MIX_GRADIENT: weight 0 is the mix factor m of y = a·conv + (1−a)·residual. Inputs: dy, and
+ * where gradient 0 is wanted y and residual; output: (1−a)·dy, the residual's gradient. Adds
+ * dm = (1−a)·Σ dy·(y − residual).
+ *
+ * OP_GROUP_NORM_SUMS: the attributes and weights of the norm, without resampling. Inputs: its
+ * sources, its scale_shift, dy; output (sets, 1, 1, 1, GROUP_NORM_SUMS·c) f32, where a set is what
+ * shares statistics: what the other two read, each c floats: Σ dz, Σ dz·(x − mean)/deviation over
+ * the positions of a channel, dz the gradient before SiLU; a and b of z = a·x + b; mean;
+ * coefficients of dx = a·dz + coefficient·(x − mean) + constant.
+ * OP_GROUP_NORM_DATA: inputs: source `source`, dy, sums + added; output: that source's gradient.
+ * OP_GROUP_NORM_WEIGHTS: inputs: sums, scale_shift where there is one; output: its gradient, or a
+ * token. Adds the gradients of weight and bias.
+ *
+ * OP_ATTENTION_DATA: inputs: qkv, y, dy; output: dqkv.
+ * OP_LINEAR_DATA: inputs: dy, x; output: dx. OP_LINEAR_WEIGHTS: inputs: x, dy; output: a token.
+ * OP_CODEBOOK_WEIGHTS: weight 0 is a codebook. Inputs: y, of its codes, and dy. Adds each pixel's
+ * dy to the gradient of its code, the first of equal ones. Output: a token.
+ * OP_ADD: a + weight·b, or a + weight·s·b with a third input s, a scalar (1,1,1,1,1) f32. */
+enum { GROUP_NORM_SUMS = 7 };
+struct add {
+    float weight;
+};
+
+/* OP_FILL: no inputs, every element of the output is `value`. */
+struct fill {
+    float value;
+};
+
+/* OP_LOSS: weight·mean f(x) → a scalar (1,1,1,1,1) f32; inputs: x, and t for L1 and L2; t is a
+ * constant: no gradient flows there. With a weight, the codebook whose codes x holds, the gradient
+ * goes to the codebook instead of x (MODEL.md "Vector quantizers", second term).
+ * OP_LOSS_DATA: inputs: those of the loss and dL, a scalar; output: dx. */
+enum loss_kind {
+    LOSS_L1,         /* |x − t| */
+    LOSS_L2,         /* (x − t)² */
+    LOSS_MEAN,       /* x */
+    LOSS_HINGE_REAL, /* relu(1 − x) */
+    LOSS_HINGE_FAKE, /* relu(1 + x) */
+};
+struct loss {
+    enum loss_kind kind;
+    float weight;
+};
+
+/* OP_GATHER: slices of x (1, d, …) by number: inputs: x, numbers (k, 1, 1, 1, 1) f32; output
+ * (1, k, …), of any layout. A number beyond d fails the run.
+ * OP_SCATTER: its transpose: inputs: dy, numbers; output: dx, zero where no number points.
+ *
+ * OP_LEAKY_RELU: x > 0 ? x : slope·x, slope ≥ 0. OP_LEAKY_RELU_DATA: inputs: y, dy. */
+struct leaky_relu {
+    float slope;
+};
+
+/* OP_MAX_POOL: the maximum of 2×2 positions along h and w, an odd last row or column left out. No
+ * attributes. OP_MAX_POOL_DATA: inputs: x, dy; the first of equal values takes dy.
+ *
+ * OP_FEATURE_DISTANCE: inputs: two maps; weight 0 (c values) the channels' weights: the mean over
+ * positions of Σ weight·(x/(‖x‖ + 1e-10) − y/(‖y‖ + 1e-10))², norms over c → a scalar f32: a layer
+ * of LPIPS. OP_FEATURE_DISTANCE_DATA: inputs: x, y, dL; output: dx (the distance is symmetric).
+ *
+ * OP_RUNNING_MOMENTS: weights 0, 1: mean and variance of each channel, which move towards those of
+ * input 0 (over n, d, h, w; the variance unbiased) by `momentum`, in gradient 0, 1, the memory that
+ * holds them. Output: a token. */
+struct running_moments {
+    float momentum;
+};
+
+/* OP_ADAPTIVE_WEIGHT: min(‖gradient 0‖/(‖gradient 1‖ + 1e-4), limit) → a scalar; sets both
+ * gradients to 0. Weights 0 and 1 give their shapes; inputs (any) only order the run. MODEL.md
+ * "Training", λ. */
+struct adaptive_weight {
+    float limit;
+};
+
+/* See OP_TO_SLICE_MAJOR. */
+struct to_slice_major {
+    int64_t first_channel;
+};
 
 struct operation {
     enum operation_kind kind;
@@ -141,6 +265,8 @@ struct operation {
     struct tensor input[OPERATION_INPUTS];
     struct tensor output;
     struct weight weight[OPERATION_WEIGHTS];
+    /* Sums of f32 in the shapes of the weights, owned by the caller; NULL: not wanted. */
+    float *gradient[OPERATION_WEIGHTS];
     union {
         struct convolution convolution;
         struct convolution pair[2];
@@ -148,12 +274,19 @@ struct operation {
         struct resample resample;
         struct attention attention;
         struct linear linear;
+        struct to_slice_major to_slice_major;
+        struct add add;
+        struct fill fill;
+        struct loss loss;
+        struct leaky_relu leaky_relu;
+        struct running_moments running_moments;
+        struct adaptive_weight adaptive_weight;
     };
 };
 
 /* Bytes an operation needs besides its inputs and its output; each block is 64-byte aligned. */
 struct needs {
-    size_t prepared;       /* packed weights, kept for the life of the plan */
+    size_t prepared;       /* packed weights, kept from prepare to the last run */
     size_t scratch;        /* only during prepare */
     size_t workspace;      /* only during run */
     const char *algorithm; /* a static name where the kernel chooses among several, else NULL */

@@ -28,7 +28,7 @@ def seed(name):
 def randomize(network, dtype=torch.float32):
     """Default initial weights with every parameter made to matter, and rounded to dtype."""
     for module in network.modules():
-        if isinstance(module, nn.GroupNorm):
+        if isinstance(module, (nn.GroupNorm, nn.BatchNorm2d)):
             nn.init.normal_(module.weight, 1, 0.1)
             nn.init.normal_(module.bias, 0, 0.1)
     for name, parameter in network.named_parameters():

@@ -85,6 +85,25 @@ static float softmax_bf16(float *scores, int64_t count, float scale, float *maxi
     return factor;
 }
 
+static void weigh(float *scores, float *gradients, int64_t count, float level, float share)
+{
+#pragma GCC ivdep
+    for (int64_t k = 0; k < count; k++) {
+        scores[k] = exp_f32(scores[k] - level);
+        gradients[k] = scores[k] * (gradients[k] - share);
+    }
+}
+
+static void weigh_columns(float *scores, float *gradients, int64_t count, const float *levels,
+                          const float *shares)
+{
+#pragma GCC ivdep
+    for (int64_t k = 0; k < count; k++) {
+        scores[k] = exp_f32(scores[k] - levels[k]);
+        gradients[k] = scores[k] * (gradients[k] - shares[k]);
+    }
+}
+
 /* Four neighbours of a row, from anywhere. */
 typedef float quad __attribute__((vector_size(16)));
 typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
@@ -206,6 +225,8 @@ const struct attention_simd SIMD_NAME(attention_simd) = {
     .multiply = multiply,
     .softmax = softmax,
     .softmax_bf16 = softmax_bf16,
+    .weigh = weigh,
+    .weigh_columns = weigh_columns,
     .pack = pack,
     .pack_transposed = pack_transposed,
     .pack_pairs = pack_pairs,

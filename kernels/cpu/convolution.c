@@ -45,7 +45,7 @@ static const char *check_slices(const struct operation *o)
     return NULL;
 }
 
-static const char *check(const struct operation *o)
+const char *convolution_check(const struct operation *o)
 {
     const struct convolution *c = &o->convolution;
     if (!cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output) ||
@@ -69,19 +69,23 @@ static const char *check(const struct operation *o)
 const char *convolution_open(struct convolution_state *s, const struct operation *operation,
                              bool slicewise, struct needs *needs)
 {
-    const char *why = check(operation);
+    const char *why = convolution_check(operation);
     if (why)
         return why;
-    *s = (struct convolution_state){.operation = *operation, .alpha = 1, .beta = 1};
+    *s = (struct convolution_state){.operation = *operation};
     s->bf16 = operation->input[0].dtype == DTYPE_BF16 && cpu_has_bf16() &&
               simd()->convolution->multiply_bf16;
     s->threads = omp_get_max_threads();
-    if (operation->convolution.mix) {
-        weight_to_f32(&operation->weight[2], 0, 1, &s->alpha);
-        s->alpha = 1.0f / (1.0f + expf(-s->alpha));
-        s->beta = 1.0f - s->alpha;
-    }
     return convolution_measure(s, slicewise, needs);
+}
+
+float convolution_mix(const struct operation *operation)
+{
+    float mix;
+    if (!operation->convolution.mix)
+        return 1;
+    weight_to_f32(&operation->weight[2], 0, 1, &mix);
+    return 1.0f / (1.0f + expf(-mix));
 }
 
 static const char *create(const struct operation *operation, void **state, struct needs *needs,
@@ -107,6 +111,8 @@ static void destroy(void *state)
 void convolution_prepare(struct convolution_state *s, void *prepared, void *scratch)
 {
     s->prepared = prepared;
+    s->alpha = convolution_mix(&s->operation);
+    s->beta = s->operation.convolution.mix ? 1 - s->alpha : 1;
     convolution_pack(s, prepared, scratch);
 }
 

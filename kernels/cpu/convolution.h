@@ -66,12 +66,18 @@ static inline int64_t convolution_rounded(int64_t count, int64_t multiple)
 int64_t convolution_source(const struct convolution *c, int axis, int64_t o, int64_t k,
                            int64_t extent);
 
+/* NULL, or why this is no convolution that the CPU computes. */
+const char *convolution_check(const struct operation *operation);
+
+/* a of a mixed convolution, 1 of any other. */
+float convolution_mix(const struct operation *operation);
+
 /* Check the operation and fill the state; slicewise: for convolution_slices alone. Returns NULL or
  * a static reason. */
 const char *convolution_open(struct convolution_state *state, const struct operation *operation,
                              bool slicewise, struct needs *needs);
 
-/* Pack the weights of state->operation. */
+/* Read the mix factor and pack the weights of state->operation. */
 void convolution_prepare(struct convolution_state *state, void *prepared, void *scratch);
 
 /* Choose the way (slicewise: one that convolution_slices can run) and in_slices, out_slices; bytes

@@ -6,11 +6,11 @@
 #include <string.h>
 
 enum {
-    STEP = ROWS_MULTIPLE, /* outputs that are computed together at the edges of a slice */
-    LINES = 64,           /* of a kernel, at most */
-    FEW_INPUTS = 15,      /* channels: up to so many go by lines */
-    FEW_OUTPUTS = 4,      /* channels: up to so many are summed over the numbers of a line */
-    SUMMED_F32 = 16,      /* numbers of a line are padded to a multiple of these there */
+    STEP = ROWS_MULTIPLE,       /* outputs that are computed together at the edges of a slice */
+    LINES = 64,                 /* of a kernel, at most */
+    FEW_INPUTS = 15,            /* channels: up to so many go by lines */
+    FEW_OUTPUTS = LINE_OUTPUTS, /* channels: up to so many are summed over the numbers of a line */
+    SUMMED_F32 = 16,            /* numbers of a line are padded to a multiple of these there */
     SUMMED_BF16 = 32,
 };
 

@@ -48,7 +48,7 @@ static void multiply_f32(const struct line_products *p, int64_t pixels, int64_t 
 }
 
 /* As many sums as a vector has lanes: four pixels by LANES/4 outputs. */
-enum { SUM_PIXELS = 4, SUM_OUTPUTS = LANES / SUM_PIXELS, OUTPUTS = 4 };
+enum { SUM_PIXELS = 4, SUM_OUTPUTS = LANES / SUM_PIXELS };
 typedef int32_t indices __attribute__((vector_size(LANES * 4)));
 
 /* Lane i of the result is the sum of the lanes of sum[i]. Each turn halves the vectors: the lanes
@@ -71,18 +71,18 @@ INLINE vector sum_lanes(vector sum[LANES])
     return sum[0];
 }
 
-/* The tile's sums to rows of OUTPUTS. */
+/* The tile's sums to rows of LINE_OUTPUTS. */
 INLINE void store_sums(vector sum[LANES], float *to)
 {
     float lane[LANES];
     store(lane, sum_lanes(sum));
     for (int i = 0; i < SUM_PIXELS; i++)
-        memcpy(to + i * OUTPUTS, lane + i * SUM_OUTPUTS, SUM_OUTPUTS * sizeof *lane);
+        memcpy(to + i * LINE_OUTPUTS, lane + i * SUM_OUTPUTS, SUM_OUTPUTS * sizeof *lane);
 }
 
 static void sum_f32(const struct line_products *p, int64_t pixels, float *to)
 {
-    for (int64_t j = 0; j < OUTPUTS; j += SUM_OUTPUTS)
+    for (int64_t j = 0; j < LINE_OUTPUTS; j += SUM_OUTPUTS)
         for (int64_t i = 0; i < pixels; i += SUM_PIXELS) {
             vector sum[LANES];
 #pragma GCC unroll 16
@@ -97,7 +97,7 @@ static void sum_f32(const struct line_products *p, int64_t pixels, float *to)
                         sum[t] += load(a + t / SUM_OUTPUTS * p->step + k) *
                                   load(b + t % SUM_OUTPUTS * p->depth + k);
             }
-            store_sums(sum, to + i * OUTPUTS + j);
+            store_sums(sum, to + i * LINE_OUTPUTS + j);
         }
 }
 
@@ -173,7 +173,7 @@ static BF16_PRODUCTS void sum_bf16(const struct line_products *p, int64_t pixels
                     sum[t] = _mm512_dpbf16_ps(sum[t], (__m512bh)x, (__m512bh)w);
                 }
         }
-        store_sums((vector *)sum, to + i * OUTPUTS);
+        store_sums((vector *)sum, to + i * LINE_OUTPUTS);
     }
 }
 

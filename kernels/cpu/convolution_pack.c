@@ -87,7 +87,8 @@ const char *convolution_measure(struct convolution_state *s, bool slicewise, str
     return NULL;
 }
 
-/* One tap of all parts as a matrix (out, in) with rows of `stride`, scaled by alpha. */
+/* One tap of all parts as a matrix (out, in) with rows of `stride`, scaled by alpha. `wide` keeps
+ * the kernel in f32 from tap 0 on. */
 static void gather_tap(const struct convolution_state *s, int64_t tap, float *matrix,
                        int64_t stride, float *wide)
 {
@@ -151,7 +152,7 @@ static void gather_line(const struct convolution_state *s, int64_t line, float *
     const struct convolution *c = &s->operation.convolution;
     int64_t in = s->operation.input[0].shape.c, width = c->kernel[AXIS_W];
     for (int64_t kw = 0; kw < width; kw++)
-        gather_tap(s, line * width + (c->transposed ? width - 1 - kw : kw), matrix + kw * in,
+        gather_tap(s, line * width + kw, matrix + (c->transposed ? width - 1 - kw : kw) * in,
                    width * in, wide);
 }
 

@@ -11,12 +11,35 @@ extern const struct kernel cpu_to_slice_major;
 extern const struct kernel cpu_cast;
 extern const struct kernel cpu_convolution;
 extern const struct kernel cpu_convolution_pair;
+extern const struct kernel cpu_convolution_data;
+extern const struct kernel cpu_convolution_weights;
 extern const struct kernel cpu_group_norm;
 extern const struct kernel cpu_resample;
 extern const struct kernel cpu_attention;
 extern const struct kernel cpu_linear;
 extern const struct kernel cpu_timestep_embedding;
 extern const struct kernel cpu_quantize;
+extern const struct kernel cpu_mix_gradient;
+extern const struct kernel cpu_group_norm_sums;
+extern const struct kernel cpu_group_norm_data;
+extern const struct kernel cpu_group_norm_weights;
+extern const struct kernel cpu_attention_data;
+extern const struct kernel cpu_linear_data;
+extern const struct kernel cpu_linear_weights;
+extern const struct kernel cpu_codebook_weights;
+extern const struct kernel cpu_add;
+extern const struct kernel cpu_fill;
+extern const struct kernel cpu_loss;
+extern const struct kernel cpu_loss_data;
+extern const struct kernel cpu_gather;
+extern const struct kernel cpu_scatter;
+extern const struct kernel cpu_leaky_relu; /* and its gradient */
+extern const struct kernel cpu_max_pool;
+extern const struct kernel cpu_max_pool_data;
+extern const struct kernel cpu_feature_distance;
+extern const struct kernel cpu_feature_distance_data;
+extern const struct kernel cpu_running_moments;
+extern const struct kernel cpu_adaptive_weight;
 
 /* True for a channels-last f32 or bf16 tensor without empty axes. */
 bool cpu_is_activation(const struct tensor *tensor);

@@ -10,12 +10,14 @@ enum { BLOCK_PIXELS = 64 };
 struct layout_state {
     int inputs;
     struct tensor input[OPERATION_INPUTS], output;
+    int64_t first_channel;          /* to slice-major: of the input */
     int64_t slices, pixels, blocks; /* n·d, h·w, blocks of pixels of a slice */
     int threads;
 };
 
 static void set_sizes(struct layout_state *s, const struct operation *o)
 {
+    s->first_channel = 0;
     s->inputs = o->inputs;
     for (int i = 0; i < o->inputs; i++)
         s->input[i] = o->input[i];
@@ -47,7 +49,7 @@ static const char *to_channels_last_create(const struct operation *o, void **sta
     if (!cpu_is_activation(&o->output))
         return "the output must be channels-last f32 or bf16";
     if (o->inputs < 1 || o->inputs > OPERATION_INPUTS)
-        return "one to three inputs are needed";
+        return "one to four inputs are needed";
     int64_t c = 0;
     for (int i = 0; i < o->inputs; i++) {
         const struct tensor *t = &o->input[i];
@@ -109,10 +111,12 @@ static const char *to_slice_major_create(const struct operation *o, void **state
         return "one channels-last f32 or bf16 input is needed";
     if (!is_slice_major(&o->output) || o->output.dtype != DTYPE_F32)
         return "the output must be slice-major f32";
-    if (!cpu_same_map(&o->input[0], &o->output) || o->input[0].shape.c != o->output.shape.c)
+    if (!cpu_same_map(&o->input[0], &o->output) || o->to_slice_major.first_channel < 0 ||
+        o->to_slice_major.first_channel > o->input[0].shape.c - o->output.shape.c)
         return "input and output differ in shape";
     struct layout_state s;
     set_sizes(&s, o);
+    s.first_channel = o->to_slice_major.first_channel;
     return keep(&s, state, needs, in_place);
 }
 
@@ -136,13 +140,14 @@ static const char *to_slice_major_run(void *state, const void *const *inputs, vo
 {
     (void)workspace;
     const struct layout_state *s = state;
-    int64_t c = s->output.shape.c;
+    int64_t c = s->output.shape.c, all = s->input[0].shape.c;
 #pragma omp parallel for num_threads(cpu_team(s->threads, shape_count(s->output.shape)))
     for (int64_t unit = 0; unit < s->slices * s->blocks; unit++) {
         int64_t slice = unit / s->blocks, first = unit % s->blocks * BLOCK_PIXELS;
         int64_t count = s->pixels - first < BLOCK_PIXELS ? s->pixels - first : BLOCK_PIXELS;
+        int64_t from = (slice * s->pixels + first) * all + s->first_channel;
         for (int64_t j = 0; j < c; j++)
-            gather(inputs[0], s->input[0].dtype, (slice * s->pixels + first) * c + j, c,
+            gather(inputs[0], s->input[0].dtype, from + j, all,
                    (float *)output + (slice * c + j) * s->pixels + first, count);
     }
     return NULL;

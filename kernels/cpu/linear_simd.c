@@ -21,4 +21,10 @@ static void silu(const float *from, float *to, int64_t count)
         to[i] = silu_f32(from[i]);
 }
 
-const struct linear_simd SIMD_NAME(linear_simd) = {dot, silu};
+static void silu_gradient(const float *x, float *gradient, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        gradient[i] *= silu_slope_f32(x[i]);
+}
+
+const struct linear_simd SIMD_NAME(linear_simd) = {dot, silu, silu_gradient};

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Values read at a time: a piece and what is made of it stay in the second cache. */
-enum { PIECE_VALUES = 8192 };
+enum { PIECE_VALUES = 8192, SCALED_AT_ONCE = 1024 };
 
 const char *resample_plan(struct resample_map *map, const struct tensor *in,
                           const struct tensor *out, enum resampling resampling, bool depth)
@@ -28,6 +28,7 @@ const char *resample_plan(struct resample_map *map, const struct tensor *in,
         .dtype = out->dtype,
         .resampling = resampling,
         .depth_factor = depth ? 2 : 1,
+        .down_factor = depth ? 0.125f : 0.25f,
         .rows = small.n * small.d * small.h,
         .piece = PIECE_VALUES / from.c / 2 * 2,
     };
@@ -88,7 +89,8 @@ static void row_down(const struct resample_map *map, int64_t row, resample_read 
                 read(context, covered_row(map, row, k / 2, k % 2), column, count, buffer), mean,
                 count / 2, c, k == 0);
         int64_t values = count / 2 * c, at = (row * map->out.w + column / 2) * c;
-        resample->scale(mean, values, 0.25f / (float)map->depth_factor);
+        if (map->down_factor != 1.0f)
+            resample->scale(mean, values, map->down_factor);
         if (map->dtype == DTYPE_F32)
             memcpy((float *)output + at, mean, (size_t)values * sizeof *mean);
         else
@@ -107,6 +109,7 @@ void resample_row(const struct resample_map *map, int64_t row, resample_read *re
 
 struct resample_state {
     struct resample_map map;
+    float up_factor;     /* of a gradient's copies */
     size_t buffer_bytes; /* of each thread */
     int threads;
 };
@@ -114,7 +117,27 @@ struct resample_state {
 struct source {
     const struct resample_map *map;
     const void *data;
+    float up_factor;
 };
+
+/* A power of two times values: exact but for denormals. The buffer has room for f32. */
+static const void *scaled(const struct source *s, int64_t first, int64_t count, void *buffer)
+{
+    const struct resample_simd *resample = simd()->resample;
+    if (s->map->dtype == DTYPE_F32) {
+        memcpy(buffer, (const float *)s->data + first, (size_t)count * sizeof(float));
+        resample->scale(buffer, count, s->up_factor);
+        return buffer;
+    }
+    for (int64_t done = 0; done < count; done += SCALED_AT_ONCE) {
+        float values[SCALED_AT_ONCE];
+        int64_t now = count - done < SCALED_AT_ONCE ? count - done : SCALED_AT_ONCE;
+        bf16_to_f32((const uint16_t *)s->data + first + done, values, now);
+        resample->scale(values, now, s->up_factor);
+        f32_to_bf16(values, (uint16_t *)buffer + done, now);
+    }
+    return buffer;
+}
 
 static const void *read_source(const void *context, int64_t row, int64_t column, int64_t count,
                                void *buffer)
@@ -122,6 +145,8 @@ static const void *read_source(const void *context, int64_t row, int64_t column,
     const struct source *s = context;
     const struct resample_map *map = s->map;
     int64_t c = map->in.c, first = (row * map->in.w + column) * c;
+    if (map->resampling == RESAMPLE_UP && s->up_factor != 1.0f)
+        return scaled(s, first, count * c, buffer);
     if (map->resampling == RESAMPLE_UP)
         return (const char *)s->data + first * dtype_size(map->dtype);
     return activation_to_f32(s->data, map->dtype, first, count * c, buffer);
@@ -130,7 +155,7 @@ static const void *read_source(const void *context, int64_t row, int64_t column,
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    struct resample_state s = {.threads = omp_get_max_threads()};
+    struct resample_state s = {.up_factor = 1.0f, .threads = omp_get_max_threads()};
     if (o->inputs != 1 || !cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output) ||
         o->input[0].dtype != o->output.dtype)
         return "input and output must be channels-last, both f32 or both bf16";
@@ -140,6 +165,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
                                     o->resample.resample_depth);
     if (why)
         return why;
+    if (o->resample.gradient) {
+        s.up_factor = s.map.down_factor;
+        s.map.down_factor = 1.0f;
+    }
     *needs = (struct needs){0};
     *in_place = -1;
     cpu_reserve(&s.buffer_bytes, resample_buffer(&s.map), sizeof(float));
@@ -151,7 +180,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct resample_state *s = state;
-    const struct source source = {&s->map, inputs[0]};
+    const struct source source = {&s->map, inputs[0], s->up_factor};
 #pragma omp parallel for num_threads(cpu_team(s->threads, s->map.rows * s->map.row_count))
     for (int64_t row = 0; row < s->map.rows; row++) {
         char *buffer = (char *)workspace + (size_t)omp_get_thread_num() * s->buffer_bytes;

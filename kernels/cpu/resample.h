@@ -10,6 +10,7 @@ struct resample_map {
     enum dtype dtype; /* of the output */
     enum resampling resampling;
     int depth_factor;  /* 1, or 2 where the depth takes part */
+    float down_factor; /* what a sum is multiplied with, going down: a mean's */
     int64_t rows;      /* units of work: source rows (up) or output rows (down) */
     int64_t row_count; /* values that a unit reads */
     int64_t piece;     /* columns read at a time, even */

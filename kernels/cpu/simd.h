@@ -6,7 +6,7 @@
 #ifndef OCTPIPE_KERNELS_CPU_SIMD_H
 #define OCTPIPE_KERNELS_CPU_SIMD_H
 
-#include "kernels/tensor.h"
+#include "kernels/operation.h"
 
 #include <stdbool.h>
 
@@ -32,6 +32,21 @@ struct group_norm_simd {
                   const float *b, bool silu);
 };
 
+/* Of a norm's channels: z = a·x + b, and its gradient dx = a·dz + slope·(x − mean) + constant. */
+struct group_norm_folded {
+    const float *a, *b, *mean, *slope, *constant;
+};
+
+struct group_norm_gradient_simd {
+    /* Of `count` rows and each channel j: sum[j] = Σ dz, product[j] = Σ dz·(x − mean), where dz is
+     * dy, times the derivative of SiLU at z where asked. */
+    void (*sums)(struct rows x, struct rows dy, int64_t count, int64_t c,
+                 const struct group_norm_folded *folded, bool silu, float *sum, float *product);
+    /* dx plus `added` (data may be NULL). dx may be x, dy or added. One dtype for all. */
+    void (*apply)(struct rows x, struct rows dy, struct rows added, struct rows dx, int64_t count,
+                  int64_t c, const struct group_norm_folded *folded, bool silu);
+};
+
 struct resample_simd {
     /* The mean of 2 neighbours along w, summed over the rows of a mean: to = (first ? 0 : to) +
      * even + odd positions of `from`; `count` positions of c channels in `to`, twice as many in
@@ -52,6 +67,12 @@ struct attention_simd {
     /* The same of scale·scores, and the weights rounded to bf16, which sum counts. */
     float (*softmax_bf16)(float *scores, int64_t count, float scale, float *maximum, float *sum,
                           uint16_t *weights);
+    /* Scores of one query against `count` keys, and gradients of their weights, become the weights
+     * exp(score − level) and the gradients of the scores, weight·(gradient − share); or those of
+     * one key against `count` queries. */
+    void (*weigh)(float *scores, float *gradients, int64_t count, float level, float share);
+    void (*weigh_columns)(float *scores, float *gradients, int64_t count, const float *levels,
+                          const float *shares);
     /* Pack b (depth, columns), or its transpose (columns, depth). */
     void (*pack)(struct rows from, int64_t depth, int64_t columns, float *b);
     void (*pack_transposed)(struct rows from, int64_t columns, int64_t depth, float *b);
@@ -66,6 +87,23 @@ struct linear_simd {
     /* Σ a·b over count elements, a multiple of 16. */
     float (*dot)(const float *a, const float *b, int64_t count);
     void (*silu)(const float *from, float *to, int64_t count);
+    /* gradient *= the derivative of SiLU at x. */
+    void (*silu_gradient)(const float *x, float *gradient, int64_t count);
+};
+
+/* Rows of f32; out may be an input. */
+struct elementwise_simd {
+    /* out = a + factor·b; out = factor·a. */
+    void (*add)(const float *a, const float *b, float factor, float *out, int64_t count);
+    void (*scale)(const float *a, float factor, float *out, int64_t count);
+    /* out = gate > 0 ? a : slope·a. */
+    void (*leaky_relu)(const float *gate, const float *a, float slope, float *out, int64_t count);
+    /* Σ a·(b − c). */
+    float (*product)(const float *a, const float *b, const float *c, int64_t count);
+    /* Σ f(x), and out = factor·f′(x), of a loss's terms; t where there is no target: any. */
+    float (*loss)(enum loss_kind kind, const float *x, const float *t, int64_t count);
+    void (*loss_slope)(enum loss_kind kind, const float *x, const float *t, float factor,
+                       float *out, int64_t count);
 };
 
 struct quantize_simd {
@@ -113,10 +151,39 @@ struct convolution_lines_simd {
                          int64_t columns, float *to);
     void (*multiply_bf16)(const struct line_products *products, int64_t pixels, int64_t first,
                           int64_t columns, float *to);
-    /* to (pixels, 4) = the same for four columns, summed along depth, which is a multiple of 16,
-     * for bf16 of 32. pixels is a multiple of 4; b is plain, (4, depth). */
+    /* to (pixels, LINE_OUTPUTS) = the same for that many columns, summed along depth, which is a
+     * multiple of 16, for bf16 of 32. pixels is a multiple of 4; b is plain, (LINE_OUTPUTS,
+     * depth). */
     void (*sum_f32)(const struct line_products *products, int64_t pixels, float *to);
     void (*sum_bf16)(const struct line_products *products, int64_t pixels, float *to);
+};
+enum { LINE_OUTPUTS = 4 };
+
+/* Sums over pixels for the gradient of a convolution's kernel. A step is a pixel, or a pair of bf16
+ * pixels; packed, it takes 4 bytes a channel. */
+struct convolution_weights_simd {
+    int lanes;   /* of a vector */
+    int rows;    /* of a register tile */
+    int vectors; /* of a register tile, at most */
+    /* Channels first … first+channels−1 of a list of pixels, f32 or bf16, to (steps, width), padded
+     * with zeros. pack makes steps of single pixels, pack_pairs of pairs of bf16 pixels. */
+    void (*pack)(const void *const *pixel, enum dtype dtype, int64_t steps, int64_t first,
+                 int64_t channels, int64_t width, float *to);
+    void (*pack_pairs)(const void *const *pixel, int64_t steps, int64_t first, int64_t channels,
+                       int64_t width, float *to);
+    /* c (rows, vectors·lanes) += Σ over steps of a (steps, rows; a_step) · b (steps,
+     * vectors·lanes), of f32 or of bf16 pairs; the latter NULL in sets without them, to be called
+     * only where cpu_has_bf16. */
+    void (*multiply)(int vectors, int64_t steps, const float *a, int64_t a_step, const float *b,
+                     float *c);
+    void (*multiply_bf16)(int vectors, int64_t steps, const float *a, int64_t a_step,
+                          const float *b, float *c);
+    /* to[j] += Σ of channel j over count rows. */
+    void (*sum_rows)(struct rows x, int64_t count, int64_t channels, float *to);
+    void (*add)(const float *from, int64_t count, float *to);
+    /* to[j·to_step + t] += factor·from[t·from_step + j] for t < taps, j < count. */
+    void (*add_transposed)(const float *from, int64_t from_step, int64_t taps, int64_t count,
+                           float factor, float *to, int64_t to_step);
 };
 
 /* A product of Winograd's convolution: rows (tiles) times channels, summed over kernel planes. Row
@@ -158,6 +225,14 @@ struct winograd_simd {
                             int64_t step);
     /* to (rows, vectors·lanes) = a·b. */
     void (*multiply)(const struct winograd_product *product, int vectors, int64_t rows, float *to);
+    /* For the gradient of the kernel: a tile of 4×4 pixels of dy, f32 or bf16, to 36 products, as
+     * above; and sums of their products with those of a patch, sum i of channel c at
+     * sums[i·step + c], to the 3×3 of a kernel, tap t of channel c at to[t·to_step + c], whole
+     * vectors of channels. */
+    void (*transform_gradient)(const void *const *pixel, enum dtype dtype, int64_t channels,
+                               float *to, int64_t step);
+    void (*transform_sums)(const float *sums, int64_t step, int64_t channels, float *to,
+                           int64_t to_step);
     /* Sums of one tile, sum i of channel c at products[i·step + c], to its outputs. */
     void (*transform_output)(const struct winograd_tile *tile, const float *products, int64_t step);
 };
@@ -166,24 +241,30 @@ struct simd {
     const char *name; /* "avx512", "avx2", "portable" */
     const struct convert_simd *convert;
     const struct group_norm_simd *group_norm;
+    const struct group_norm_gradient_simd *group_norm_gradient;
     const struct resample_simd *resample;
     const struct attention_simd *attention;
     const struct linear_simd *linear;
+    const struct elementwise_simd *elementwise;
     const struct quantize_simd *quantize;
     const struct convolution_simd *convolution;
     const struct convolution_lines_simd *convolution_lines;
+    const struct convolution_weights_simd *convolution_weights;
     const struct winograd_simd *winograd;
 };
 
 #define SIMD_TABLES(set)                                                                           \
     extern const struct convert_simd convert_simd_##set;                                           \
     extern const struct group_norm_simd group_norm_simd_##set;                                     \
+    extern const struct group_norm_gradient_simd group_norm_gradient_simd_##set;                   \
     extern const struct resample_simd resample_simd_##set;                                         \
     extern const struct attention_simd attention_simd_##set;                                       \
     extern const struct linear_simd linear_simd_##set;                                             \
+    extern const struct elementwise_simd elementwise_simd_##set;                                   \
     extern const struct quantize_simd quantize_simd_##set;                                         \
     extern const struct convolution_simd convolution_simd_##set;                                   \
     extern const struct convolution_lines_simd convolution_lines_simd_##set;                       \
+    extern const struct convolution_weights_simd convolution_weights_simd_##set;                   \
     extern const struct winograd_simd winograd_simd_##set;
 
 SIMD_TABLES(portable)

@@ -169,4 +169,12 @@ INLINE float silu_f32(float x)
     return x / (1.0f + exp_f32(-x));
 }
 
+/* The derivative of silu_f32. */
+INLINE float silu_slope_f32(float x)
+{
+    x = -88.0f > x ? -88.0f : x;
+    float s = 1.0f / (1.0f + exp_f32(-x));
+    return s * (1.0f + x * (1.0f - s));
+}
+
 #endif

@@ -56,6 +56,31 @@ INLINE void output_sums(const vector m[INPUTS], vector out[OUTPUTS])
     out[3] = pp * p * odd_p + (qq * q * odd_q + m[5]);
 }
 
+/* Ay, the transpose of output_sums. */
+INLINE void gradient_products(const vector y[OUTPUTS], vector out[INPUTS])
+{
+    vector even = y[0] + pp * y[2], odd = p * y[1] + pp * p * y[3];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    even = y[0] + qq * y[2];
+    odd = q * y[1] + qq * q * y[3];
+    out[3] = even + odd;
+    out[4] = even - odd;
+    out[0] = y[0];
+    out[5] = y[3];
+}
+
+/* Gᵀs, the transpose of weight_products. */
+INLINE void kernel_sums(const vector s[INPUTS], vector out[TAPS])
+{
+    const float at_p = 1.0f / (2.0f * pp * (pp - qq)), at_q = 1.0f / (2.0f * qq * (qq - pp));
+    vector even_p = at_p * (s[1] + s[2]), odd_p = at_p * p * (s[1] - s[2]);
+    vector even_q = at_q * (s[3] + s[4]), odd_q = at_q * q * (s[3] - s[4]);
+    out[0] = 1.0f / (pp * qq) * s[0] + (even_p + even_q);
+    out[1] = odd_p + odd_q;
+    out[2] = pp * even_p + (qq * even_q + s[5]);
+}
+
 /* One vector of channels of a patch; count: channels there are, LANES for all. */
 INLINE void input_vector(const void *const *pixel, const enum dtype dtype, int64_t c, int64_t count,
                          float *to, int64_t step)
@@ -131,6 +156,73 @@ static void transform_weights(const void *taps, enum dtype dtype, int64_t channe
         weight_kernels(taps, DTYPE_BF16, channels, to, stride, step);
     else
         weight_kernels(taps, DTYPE_F32, channels, to, stride, step);
+}
+
+INLINE void gradient_vector(const void *const *pixel, const enum dtype dtype, int64_t c,
+                            int64_t count, float *to, int64_t step)
+{
+    vector half[INPUTS][OUTPUTS], in[OUTPUTS], out[INPUTS];
+#pragma GCC unroll 4
+    for (int j = 0; j < OUTPUTS; j++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < OUTPUTS; i++)
+            in[i] = load_as(pixel[i * OUTPUTS + j], dtype, c, count);
+        gradient_products(in, out);
+#pragma GCC unroll 6
+        for (int i = 0; i < INPUTS; i++)
+            half[i][j] = out[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < INPUTS; i++) {
+        gradient_products(half[i], out);
+#pragma GCC unroll 6
+        for (int j = 0; j < INPUTS; j++)
+            store(to + (i * INPUTS + j) * step + c, out[j]);
+    }
+}
+
+INLINE void gradient_tile(const void *const *pixel, const enum dtype dtype, int64_t channels,
+                          float *to, int64_t step)
+{
+    int64_t c = 0;
+    for (; c + LANES <= channels; c += LANES)
+        gradient_vector(pixel, dtype, c, LANES, to, step);
+    if (c < channels)
+        gradient_vector(pixel, dtype, c, channels - c, to, step);
+}
+
+static void transform_gradient(const void *const *pixel, enum dtype dtype, int64_t channels,
+                               float *to, int64_t step)
+{
+    if (dtype == DTYPE_BF16)
+        gradient_tile(pixel, DTYPE_BF16, channels, to, step);
+    else
+        gradient_tile(pixel, DTYPE_F32, channels, to, step);
+}
+
+static void transform_sums(const float *sums, int64_t step, int64_t channels, float *to,
+                           int64_t to_step)
+{
+    for (int64_t c = 0; c < channels; c += LANES) {
+        vector half[TAPS][INPUTS], in[INPUTS], out[TAPS];
+#pragma GCC unroll 6
+        for (int j = 0; j < INPUTS; j++) {
+#pragma GCC unroll 6
+            for (int i = 0; i < INPUTS; i++)
+                in[i] = load(sums + (i * INPUTS + j) * step + c);
+            kernel_sums(in, out);
+#pragma GCC unroll 3
+            for (int i = 0; i < TAPS; i++)
+                half[i][j] = out[i];
+        }
+#pragma GCC unroll 3
+        for (int i = 0; i < TAPS; i++) {
+            kernel_sums(half[i], out);
+#pragma GCC unroll 3
+            for (int j = 0; j < TAPS; j++)
+                store(to + (i * TAPS + j) * to_step + c, out[j]);
+        }
+    }
 }
 
 INLINE void tile(const int vectors, const struct winograd_product *x, const float *a, float *to)
@@ -234,5 +326,7 @@ const struct winograd_simd SIMD_NAME(winograd_simd) = {
     .transform_weights = transform_weights,
     .transform_input = transform_input,
     .multiply = multiply,
+    .transform_gradient = transform_gradient,
+    .transform_sums = transform_sums,
     .transform_output = transform_output,
 };

@@ -27,7 +27,7 @@ struct sampler_settings {
     double clip;   /* bound of |x₀| as the network sees it; INFINITY: none */
     enum parameterization parameterization;
     double latent_scale; /* 1e-6 … 1e6 */
-    int64_t start; /* only the steps with timesteps up to this one; 0: all */
+    int64_t start;       /* only the steps with timesteps up to this one; 0: all */
 };
 
 /* Predict for x (count floats) at timestep t → out (count floats). */

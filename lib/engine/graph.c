@@ -100,6 +100,14 @@ struct tensor graph_tensor(const struct graph *graph, int value)
     return graph->value[value].tensor;
 }
 
+int graph_find(const struct graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->nodes; i++)
+        if (!strcmp(graph->node[i].name, name))
+            return i;
+    return -1;
+}
+
 /* Of `maps` outputs over `in` channels. */
 static double convolution_flops(const struct convolution *c, double in, double maps)
 {
@@ -109,30 +117,51 @@ static double convolution_flops(const struct convolution *c, double in, double m
     return 2 * maps * in * taps;
 }
 
+static double pair_flops(const struct operation *o)
+{
+    struct shape in = o->input[0].shape;
+    double between = (double)o->weight[0].shape[0], first = (double)in.n * between;
+    const int64_t extent[AXES] = {in.d, in.h, in.w};
+    for (int a = 0; a < AXES; a++)
+        first *= (double)convolution_extent(&o->pair[0], a, extent[a]);
+    return convolution_flops(&o->pair[0], (double)in.c, first) +
+           convolution_flops(&o->pair[1], between, (double)shape_count(o->output.shape));
+}
+
+/* So many products of tokens × tokens × width in each head. */
+static double attention_flops(const struct attention *a, struct shape out, int products)
+{
+    double tokens = (double)(out.h * out.w * (a->per_slice ? 1 : out.d));
+    return 2 * products * (double)shape_count(out) * tokens;
+}
+
 double graph_node_flops(const struct graph_node *node)
 {
     const struct operation *o = &node->operation;
     struct shape in = o->input[0].shape, out = o->output.shape;
-    double maps = (double)shape_count(out);
-    if (o->kind == OP_CONVOLUTION)
+    double read = (double)shape_count(in), maps = (double)shape_count(out);
+    switch (o->kind) {
+    case OP_CONVOLUTION:
         return convolution_flops(&o->convolution, (double)in.c, maps);
-    if (o->kind == OP_CONVOLUTION_PAIR) {
-        double between = (double)o->weight[0].shape[0], first = (double)in.n * between;
-        for (int a = 0; a < AXES; a++)
-            first *= (double)convolution_extent(&o->pair[0], a,
-                                                a == AXIS_D   ? in.d
-                                                : a == AXIS_H ? in.h
-                                                              : in.w);
-        return convolution_flops(&o->pair[0], (double)in.c, first) +
-               convolution_flops(&o->pair[1], between, maps);
-    }
-    if (o->kind == OP_LINEAR)
+    case OP_CONVOLUTION_PAIR:
+        return pair_flops(o);
+    case OP_CONVOLUTION_DATA:
+        return convolution_flops(&o->convolution, (double)out.c, read);
+    case OP_CONVOLUTION_WEIGHTS:
+        return convolution_flops(&o->convolution, (double)in.c,
+                                 (double)shape_count(o->input[1].shape));
+    case OP_LINEAR:
+    case OP_LINEAR_DATA:
         return 2 * maps * (double)in.c;
-    if (o->kind == OP_ATTENTION) {
-        double tokens = (double)(in.h * in.w * (o->attention.per_slice ? 1 : in.d));
-        return 4 * maps * tokens;
+    case OP_LINEAR_WEIGHTS:
+        return 2 * read * (double)o->input[1].shape.c;
+    case OP_ATTENTION:
+        return attention_flops(&o->attention, out, 2);
+    case OP_ATTENTION_DATA:
+        return attention_flops(&o->attention, o->input[1].shape, 8);
+    default:
+        return 0;
     }
-    return 0;
 }
 
 double graph_flops(const struct graph *graph)

@@ -27,6 +27,7 @@ struct graph_node {
 struct graph {
     enum dtype activations; /* F32 or BF16 */
     int nodes, values, inputs, outputs;
+    int forward; /* nodes that were there at the first graph_differentiate; 0: not differentiated */
     struct graph_node *node;
     struct graph_value *value;
 };
@@ -46,10 +47,14 @@ int graph_add(struct graph *graph, const struct operation *operation, const int 
  * in the order of these calls. A value that is an input cannot be an output. */
 int graph_output(struct graph *graph, int value, struct error *error);
 
+/* The node of that name, the first of several; −1: there is none. So a builder's inner values can
+ * be found: a codebook's node has the latent as its input 0. */
+int graph_find(const struct graph *graph, const char *name);
+
 struct tensor graph_tensor(const struct graph *graph, int value);
 
 /* Floating-point operations (2 per multiply-accumulate, dense count) of one run, of one node and of
- * all: convolutions, linear layers and attention. */
+ * all: convolutions, linear layers and attention, and their gradients. */
 double graph_node_flops(const struct graph_node *node);
 double graph_flops(const struct graph *graph);
 

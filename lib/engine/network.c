@@ -1,6 +1,8 @@
 #include "lib/engine/network.h"
 #include "lib/engine/plan.h"
+#include "lib/engine/recompute.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,10 @@ struct network {
     const struct backend *backend;
     struct plan plan;
     struct needs *needs;
+    int *in_place;
     void **state;
-    int64_t *prepared; /* offset of each node's packed weights */
+    int64_t *prepared; /* offset of each node's packed weights; training: within its workspace */
+    bool training;
     struct network_memory memory;
     char *weights, *arena;
 };
@@ -33,48 +37,78 @@ static int node_error(const struct network *network, int node, const char *why, 
                      (long long)s.d, (long long)s.h, (long long)s.w, (long long)s.c, why);
 }
 
-static int create_nodes(struct network *network, int *in_place, struct error *error)
+/* The states of all nodes, and what they need. */
+static int create_states(struct network *network, struct error *error)
 {
-    int64_t scratch = 0, weights = 0;
     for (int i = 0; i < network->graph->nodes; i++) {
-        struct needs *needs = &network->needs[i];
-        const char *why = kernel_of(network, i)
-                              ->create(&network->graph->node[i].operation, &network->state[i],
-                                       needs, &in_place[i]);
+        const struct kernel *kernel = kernel_of(network, i);
+        const char *why =
+            !kernel ? "the backend lacks this operation"
+                    : kernel->create(&network->graph->node[i].operation, &network->state[i],
+                                     &network->needs[i], &network->in_place[i]);
         if (why)
             return node_error(network, i, why, error);
+    }
+    return 0;
+}
+
+static int64_t aligned(size_t bytes)
+{
+    return (int64_t)(bytes + 63) / 64 * 64;
+}
+
+/* In training, packed weights and what packs them live only while their node runs: all that a node
+ * needs is one workspace. */
+static struct needs training_needs(struct needs needs)
+{
+    size_t rest = needs.scratch > needs.workspace ? needs.scratch : needs.workspace;
+    return (struct needs){.workspace = (size_t)aligned(needs.prepared) + rest};
+}
+
+static int create_nodes(struct network *network, struct error *error)
+{
+    int64_t scratch = 0, weights = 0;
+    if (create_states(network, error))
+        return -1;
+    for (int i = 0; i < network->graph->nodes; i++) {
+        struct needs *needs = &network->needs[i];
+        if (network->training) {
+            network->prepared[i] = aligned(needs->prepared);
+            *needs = training_needs(*needs);
+            continue;
+        }
         network->prepared[i] = weights;
-        weights += (int64_t)(needs->prepared + 63) / 64 * 64;
+        weights += aligned(needs->prepared);
         if ((int64_t)needs->scratch > scratch)
             scratch = (int64_t)needs->scratch;
     }
-    if (plan_create(&network->plan, network->graph, network->needs, in_place, error))
+    if (plan_create(&network->plan, network->graph, network->needs, network->in_place, error))
         return -1;
     int64_t arena = network->plan.arena > scratch ? network->plan.arena : scratch;
     network->memory = (struct network_memory){weights, arena, weights + arena};
     return 0;
 }
 
-int network_create(struct network **network, struct graph *graph, const struct backend *backend,
-                   struct error *error)
+static int create(struct network **network, struct graph *graph, const struct backend *backend,
+                  bool training, struct error *error)
 {
     size_t nodes = graph ? (size_t)graph->nodes : 0;
     struct network *n = calloc(1, sizeof *n);
-    int *in_place = calloc(nodes + 1, sizeof *in_place);
     int status = -1;
     *network = NULL;
     if (n) {
         n->graph = graph;
         n->backend = backend;
+        n->training = training;
         n->needs = calloc(nodes + 1, sizeof *n->needs);
+        n->in_place = calloc(nodes + 1, sizeof *n->in_place);
         n->state = calloc(nodes + 1, sizeof *n->state);
         n->prepared = calloc(nodes + 1, sizeof *n->prepared);
     }
-    if (!graph || !n || !in_place || !n->needs || !n->state || !n->prepared)
+    if (!graph || !n || !n->in_place || !n->needs || !n->state || !n->prepared)
         error_set(error, "out of memory");
     else
-        status = create_nodes(n, in_place, error);
-    free(in_place);
+        status = create_nodes(n, error);
     if (!n)
         graph_destroy(graph);
     else if (status)
@@ -82,6 +116,35 @@ int network_create(struct network **network, struct graph *graph, const struct b
     else
         *network = n;
     return status;
+}
+
+int network_create(struct network **network, struct graph *graph, const struct backend *backend,
+                   struct error *error)
+{
+    return create(network, graph, backend, false, error);
+}
+
+int network_create_training(struct network **network, struct graph *graph,
+                            const struct backend *backend, int64_t memory, struct error *error)
+{
+    struct network *whole;
+    *network = NULL;
+    if (create(&whole, graph, backend, true, error))
+        return -1;
+    if (!memory || whole->memory.total <= memory) {
+        *network = whole;
+        return 0;
+    }
+    struct graph *fitting =
+        recompute_fit(whole->graph, whole->needs, whole->in_place, memory, error);
+    network_destroy(whole);
+    return fitting ? create(network, fitting, backend, true, error) : -1;
+}
+
+/* Bytes to ask for: there are no empty blocks. */
+static size_t held(int64_t bytes)
+{
+    return bytes ? (size_t)bytes : 64;
 }
 
 void network_destroy(struct network *network)
@@ -92,12 +155,13 @@ void network_destroy(struct network *network)
         if (network->state[i])
             kernel_of(network, i)->destroy(network->state[i]);
     if (network->weights)
-        network->backend->release(network->weights, (size_t)network->memory.weights);
+        network->backend->release(network->weights, held(network->memory.weights));
     if (network->arena)
-        network->backend->release(network->arena, (size_t)network->memory.activations);
+        network->backend->release(network->arena, held(network->memory.activations));
     plan_destroy(&network->plan);
     graph_destroy(network->graph);
     free(network->needs);
+    free(network->in_place);
     free(network->state);
     free(network->prepared);
     free(network);
@@ -128,7 +192,7 @@ static void drop_pages(const struct weight *weight)
 
 static char *allocate(const struct network *network, int64_t bytes)
 {
-    return network->backend->allocate(bytes ? (size_t)bytes : 64);
+    return network->backend->allocate(held(bytes));
 }
 
 static int out_of_memory(const struct network *network, struct error *error)
@@ -147,10 +211,8 @@ int network_prepare(struct network *network, struct error *error)
     network->arena = allocate(network, network->memory.activations);
     if (!network->weights || !network->arena)
         return out_of_memory(network, error);
-    for (int i = 0; i < network->graph->nodes; i++) {
+    for (int i = 0; i < network->graph->nodes && !network->training; i++) {
         const struct operation *operation = &network->graph->node[i].operation;
-        if (!kernel_of(network, i)->prepare)
-            continue;
         const char *why = kernel_of(network, i)
                               ->prepare(network->state[i], operation,
                                         network->weights + network->prepared[i], network->arena);
@@ -173,6 +235,26 @@ static void *place(const struct network *network, int value, const void *const *
     return network->arena + network->plan.value[value];
 }
 
+static const char *run_node(const struct network *network, int i, const void *const *inputs,
+                            void *const *outputs)
+{
+    const struct graph_node *node = &network->graph->node[i];
+    const struct kernel *kernel = kernel_of(network, i);
+    char *workspace = network->arena + network->plan.workspace[i];
+    const void *in[OPERATION_INPUTS] = {NULL};
+    for (int k = 0; k < node->operation.inputs; k++)
+        in[k] = place(network, node->input[k], inputs, outputs);
+    if (network->training) {
+        char *prepared = workspace;
+        workspace += network->prepared[i];
+        const char *why = kernel->prepare(network->state[i], &node->operation, prepared, workspace);
+        if (why)
+            return why;
+    }
+    return kernel->run(network->state[i], in, place(network, node->output, inputs, outputs),
+                       workspace);
+}
+
 static double now(void)
 {
     struct timespec time;
@@ -192,15 +274,8 @@ int network_profile(struct network *network, const void *const *inputs, void *co
     if (network_prepare(network, error))
         return -1;
     for (int i = 0; i < network->graph->nodes; i++) {
-        const struct graph_node *node = &network->graph->node[i];
         double start = seconds ? now() : 0;
-        const void *in[OPERATION_INPUTS] = {NULL};
-        for (int k = 0; k < node->operation.inputs; k++)
-            in[k] = place(network, node->input[k], inputs, outputs);
-        const char *why =
-            kernel_of(network, i)
-                ->run(network->state[i], in, place(network, node->output, inputs, outputs),
-                      network->arena + network->plan.workspace[i]);
+        const char *why = run_node(network, i, inputs, outputs);
         if (why)
             return node_error(network, i, why, error);
         if (seconds)

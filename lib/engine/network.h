@@ -7,7 +7,8 @@
 
 #include "lib/engine/graph.h"
 
-/* Bytes. total is what the process holds at its peak on behalf of this network. */
+/* Bytes. In training everything is in the arena. total is what the process holds at its peak on
+ * behalf of this network. */
 struct network_memory {
     int64_t weights;     /* prepared: packed, converted */
     int64_t activations; /* arena: values and workspaces, also scratch while packing */
@@ -19,9 +20,17 @@ struct network;
 /* The network owns the graph from here on, whether or not creation succeeds. */
 int network_create(struct network **network, struct graph *graph, const struct backend *backend,
                    struct error *error);
+/* A differentiated graph made ready to train: weights may change between runs, so every run packs
+ * them anew, node by node, into memory that is needed only then. `memory` bounds the total; where
+ * the plan does not fit, the forward graph is cut into segments, and those that cost the fewest
+ * operations to make again are (recompute.h); the results have the same bits. 0: no bound. A bound
+ * that no plan meets is an error that tells the least that would do. Owns the graph as above. */
+int network_create_training(struct network **network, struct graph *graph,
+                            const struct backend *backend, int64_t memory, struct error *error);
 void network_destroy(struct network *network); /* NULL is fine */
 
 struct network_memory network_memory(const struct network *network);
+/* The graph that runs: in training, with the nodes that are made again. */
 const struct graph *network_graph(const struct network *network);
 
 /* Allocate and pack; drops the file pages of mapped weights as it goes. A second call is a no-op.

@@ -43,15 +43,17 @@ static struct tensor activation(const struct builder *b, struct shape shape, boo
     return (struct tensor){shape, f32 ? DTYPE_F32 : b->graph->activations, CHANNELS_LAST};
 }
 
-static void get_weight(struct builder *b, const char *key, int rank, const int64_t *shape,
-                       struct operation *o)
+void layer_weight(struct builder *b, const char *key, int rank, const int64_t *shape,
+                  struct operation *o)
 {
-    if (!b->failed)
-        stick(b, weights_get(b->weights, key, rank, shape, &o->weight[o->weights++], b->error));
+    if (b->failed)
+        return;
+    stick(b, weights_get(b->weights, key, rank, shape, &o->weight[o->weights], b->error));
+    o->gradient[o->weights++] = weights_gradient(b->weights, key);
 }
 
-static int add(struct builder *b, const struct operation *o, const int *inputs, int count,
-               const char *name)
+int layer_add(struct builder *b, const struct operation *o, const int *inputs, int count,
+              const char *name)
 {
     return b->failed ? -1 : stick(b, graph_add(b->graph, o, inputs, count, name, b->error));
 }
@@ -76,7 +78,7 @@ int layer_channels_last(struct builder *b, const int *inputs, int count, bool f3
     for (int i = 1; i < count; i++)
         shape.c += graph_tensor(b->graph, inputs[i]).shape.c;
     struct operation o = {.kind = OP_TO_CHANNELS_LAST, .output = activation(b, shape, f32)};
-    return add(b, &o, inputs, count, "input");
+    return layer_add(b, &o, inputs, count, "input");
 }
 
 int layer_cast(struct builder *b, int x, enum dtype dtype)
@@ -85,7 +87,7 @@ int layer_cast(struct builder *b, int x, enum dtype dtype)
         return x;
     struct operation o = {.kind = OP_CAST, .output = graph_tensor(b->graph, x)};
     o.output.dtype = dtype;
-    return add(b, &o, &x, 1, "cast");
+    return layer_add(b, &o, &x, 1, "cast");
 }
 
 void layer_output(struct builder *b, int x)
@@ -95,7 +97,7 @@ void layer_output(struct builder *b, int x)
     struct operation o = {.kind = OP_TO_SLICE_MAJOR, .output = graph_tensor(b->graph, x)};
     o.output.dtype = DTYPE_F32;
     o.output.layout = SLICE_MAJOR;
-    int y = add(b, &o, &x, 1, "output");
+    int y = layer_add(b, &o, &x, 1, "output");
     if (!b->failed)
         stick(b, graph_output(b->graph, y, b->error));
 }
@@ -158,8 +160,11 @@ static void get_kernel(struct builder *b, const char *key, struct layer_convolut
 {
     int64_t k = c.kernel, out = c.out;
     int64_t shape[WEIGHT_RANK] = {c.transposed ? in : out, c.transposed ? out : in, k, k, k};
-    get_weight(b, KEY("%s.weight", key), 2 + c.dims, shape, o);
-    get_weight(b, KEY("%s.bias", key), 1, &out, o);
+    layer_weight(b, KEY("%s.weight", key), 2 + c.dims, shape, o);
+    if (c.no_bias)
+        o->weight[o->weights++] = (struct weight){0};
+    else
+        layer_weight(b, KEY("%s.bias", key), 1, &out, o);
 }
 
 int layer_convolution(struct builder *b, int x, const char *key, struct layer_convolution c)
@@ -172,8 +177,8 @@ int layer_convolution(struct builder *b, int x, const char *key, struct layer_co
     o.output = activation(b, convolved(&o.convolution, in, c.out), c.f32);
     get_kernel(b, key, c, in.c, &o);
     if (c.mix)
-        get_weight(b, c.mix, 1, (const int64_t[]){1}, &o);
-    return add(b, &o, (const int[]){x, c.residual}, c.residual > 0 ? 2 : 1, key);
+        layer_weight(b, c.mix, 1, (const int64_t[]){1}, &o);
+    return layer_add(b, &o, (const int[]){x, c.residual}, c.residual > 0 ? 2 : 1, key);
 }
 
 int layer_convolution_pair(struct builder *b, int x, const char *const keys[2],
@@ -189,7 +194,7 @@ int layer_convolution_pair(struct builder *b, int x, const char *const keys[2],
         shape = convolved(&o.pair[i], shape, c[i].out);
     }
     o.output = activation(b, shape, c[1].f32);
-    return add(b, &o, &x, 1, keys[1]);
+    return layer_add(b, &o, &x, 1, keys[1]);
 }
 
 int layer_concatenated_1x1(struct builder *b, const int *sources, int count, const char *key,
@@ -212,9 +217,11 @@ int layer_concatenated_1x1(struct builder *b, const int *sources, int count, con
         o.output = activation(b, shape, false);
         get_kernel(b, key, (struct layer_convolution){.dims = dims, .kernel = 1, .out = out}, all,
                    &o);
-        if (i > 0)
+        if (i > 0) { /* the bias is added once */
             o.weight[1].rank = 0;
-        sum = add(b, &o, (const int[]){sources[i], sum}, i > 0 ? 2 : 1, key);
+            o.gradient[1] = NULL;
+        }
+        sum = layer_add(b, &o, (const int[]){sources[i], sum}, i > 0 ? 2 : 1, key);
     }
     return sum;
 }
@@ -231,7 +238,7 @@ int layer_stacked_1x1(struct builder *b, int x, const char *const keys[3], int64
                    shape.c, &o);
     shape.c = 3 * out;
     o.output = activation(b, shape, false);
-    return add(b, &o, &x, 1, keys[0]);
+    return layer_add(b, &o, &x, 1, keys[0]);
 }
 
 /* Extents after resampling; halving an odd one is refused by the kernel with the node's name. */
@@ -267,14 +274,14 @@ int layer_norm(struct builder *b, const int *sources, int count, const char *key
                                        .resample_depth = n.dims == 3};
     tensor.shape = resampled(tensor.shape, n.resampling, n.dims == 3);
     o.output = tensor;
-    get_weight(b, KEY("%s.weight", key), 1, &channels, &o);
-    get_weight(b, KEY("%s.bias", key), 1, &channels, &o);
+    layer_weight(b, KEY("%s.weight", key), 1, &channels, &o);
+    layer_weight(b, KEY("%s.bias", key), 1, &channels, &o);
     int inputs[OPERATION_INPUTS];
     for (int i = 0; i < count; i++)
         inputs[i] = sources[i];
     if (n.scale_shift > 0)
         inputs[count++] = n.scale_shift;
-    return add(b, &o, inputs, count, key);
+    return layer_add(b, &o, inputs, count, key);
 }
 
 int layer_resample(struct builder *b, int x, int dims, enum resampling resampling)
@@ -282,9 +289,9 @@ int layer_resample(struct builder *b, int x, int dims, enum resampling resamplin
     if (b->failed)
         return -1;
     struct operation o = {.kind = OP_RESAMPLE, .output = graph_tensor(b->graph, x)};
-    o.resample = (struct resample){resampling, dims == 3};
+    o.resample = (struct resample){.resampling = resampling, .resample_depth = dims == 3};
     o.output.shape = resampled(o.output.shape, resampling, dims == 3);
-    return add(b, &o, &x, 1, resampling == RESAMPLE_UP ? "upsampling" : "downsampling");
+    return layer_add(b, &o, &x, 1, resampling == RESAMPLE_UP ? "upsampling" : "downsampling");
 }
 
 int layer_attention(struct builder *b, int qkv, int dims, int heads, float scale)
@@ -294,7 +301,7 @@ int layer_attention(struct builder *b, int qkv, int dims, int heads, float scale
     struct operation o = {.kind = OP_ATTENTION, .output = graph_tensor(b->graph, qkv)};
     o.attention = (struct attention){heads, scale, dims == 2};
     o.output.shape.c /= 3;
-    return add(b, &o, &qkv, 1, "attention");
+    return layer_add(b, &o, &qkv, 1, "attention");
 }
 
 int layer_linear(struct builder *b, int x, const char *key, int64_t out, bool silu_input)
@@ -305,9 +312,9 @@ int layer_linear(struct builder *b, int x, const char *key, int64_t out, bool si
     const int64_t shape[2] = {out, o.output.shape.c};
     o.linear.silu_input = silu_input;
     o.output.shape.c = out;
-    get_weight(b, KEY("%s.weight", key), 2, shape, &o);
-    get_weight(b, KEY("%s.bias", key), 1, &out, &o);
-    return add(b, &o, &x, 1, key);
+    layer_weight(b, KEY("%s.weight", key), 2, shape, &o);
+    layer_weight(b, KEY("%s.bias", key), 1, &out, &o);
+    return layer_add(b, &o, &x, 1, key);
 }
 
 int layer_timestep_embedding(struct builder *b, int timesteps, int64_t width)
@@ -318,7 +325,7 @@ int layer_timestep_embedding(struct builder *b, int timesteps, int64_t width)
         .kind = OP_TIMESTEP_EMBEDDING,
         .output = {graph_tensor(b->graph, timesteps).shape, DTYPE_F32, CHANNELS_LAST}};
     o.output.shape.c = width;
-    return add(b, &o, &timesteps, 1, "timestep embedding");
+    return layer_add(b, &o, &timesteps, 1, "timestep embedding");
 }
 
 int layer_quantize(struct builder *b, int z, const char *key, int64_t codes)
@@ -326,6 +333,6 @@ int layer_quantize(struct builder *b, int z, const char *key, int64_t codes)
     if (b->failed)
         return -1;
     struct operation o = {.kind = OP_QUANTIZE, .output = graph_tensor(b->graph, z)};
-    get_weight(b, key, 2, (const int64_t[]){codes, o.output.shape.c}, &o);
-    return add(b, &o, &z, 1, key);
+    layer_weight(b, key, 2, (const int64_t[]){codes, o.output.shape.c}, &o);
+    return layer_add(b, &o, &z, 1, key);
 }

@@ -50,6 +50,7 @@ struct layer_convolution {
     bool pad_back_only; /* one row below, one column right (2-D encoder's downsampling) */
     bool transposed;    /* SR3D: replicate padding, then transposed with padding 3 */
     bool f32;           /* make f32 whatever the graph's type */
+    bool no_bias;
     int residual;       /* a value to add; 0 means none (value 0 is always an input) */
     const char *mix;    /* key of a mix factor: α·conv + (1−α)·residual */
     struct layer_slices slices; /* make these only, of a sample alone in its batch, stride 1 */
@@ -85,6 +86,13 @@ int layer_linear(struct builder *b, int x, const char *key, int64_t out, bool si
 int layer_timestep_embedding(struct builder *b, int timesteps, int64_t width);
 /* Nearest of `codes` codes of the codebook under key. z and the result are f32. */
 int layer_quantize(struct builder *b, int z, const char *key, int64_t codes);
+
+/* For layers elsewhere: add the next weight, and where its gradient goes, to an operation; add the
+ * operation to the graph. */
+void layer_weight(struct builder *b, const char *key, int rank, const int64_t *shape,
+                  struct operation *o);
+int layer_add(struct builder *b, const struct operation *o, const int *inputs, int count,
+              const char *name);
 
 /* Set the error and stick. Returns −1. */
 int layer_fail(struct builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -9,7 +9,8 @@ enum { KEY = 192, METADATA = 16 };
 
 struct weights {
     struct safetensors file;
-    bool declaring, ema;
+    bool declaring, ema, frozen;
+    struct parameters *parameters; /* training; not owned */
     char prefix[KEY];
 
     struct safetensor *list; /* declaring: what was asked for; names are owned */
@@ -142,8 +143,53 @@ static int declare(struct weights *w, const char *key, int rank, const int64_t *
     return 0;
 }
 
-int weights_get(struct weights *w, const char *key, int rank, const int64_t *shape,
-                struct weight *weight, struct error *error)
+void weights_train(struct weights *w, struct parameters *parameters)
+{
+    w->parameters = parameters;
+}
+
+void weights_freeze(struct weights *w, bool frozen)
+{
+    w->frozen = frozen;
+}
+
+bool weights_trains(const struct weights *w)
+{
+    return w->parameters && !w->frozen;
+}
+
+static struct parameter *find_parameter(const struct weights *w, const char *key)
+{
+    char name[2 * KEY];
+    snprintf(name, sizeof name, "%s%s", w->prefix, key);
+    return w->parameters ? parameters_find(w->parameters, name) : NULL;
+}
+
+float *weights_gradient(const struct weights *w, const char *key)
+{
+    struct parameter *parameter = w->frozen ? NULL : find_parameter(w, key);
+    return parameter ? parameter->gradient : NULL;
+}
+
+/* Turn a weight of the file into a parameter, unless it is one that stays frozen. */
+static int hand_out_parameter(struct weights *w, const char *key, const char *name, bool learns,
+                              struct weight *weight, struct error *error)
+{
+    struct parameter *parameter = find_parameter(w, key);
+    if (!parameter && w->frozen)
+        return 0;
+    if (!parameter)
+        parameter = parameters_add(w->parameters, name, weight, error);
+    if (!parameter || (learns && !w->frozen && parameter_want_gradient(parameter, error)))
+        return -1;
+    weight->data = parameter->value;
+    weight->dtype = DTYPE_F32;
+    weight->mapped = false;
+    return 0;
+}
+
+static int get(struct weights *w, const char *key, int rank, const int64_t *shape, bool learns,
+               struct weight *weight, struct error *error)
 {
     *weight = (struct weight){.dtype = DTYPE_F32, .rank = rank};
     for (int i = 0; i < rank; i++)
@@ -166,7 +212,21 @@ int weights_get(struct weights *w, const char *key, int rank, const int64_t *sha
     weight->data = data;
     weight->dtype = tensor->dtype;
     weight->mapped = data >= map && data < map + w->file.map_bytes; /* else a realigned copy */
-    return 0;
+    if (!w->parameters)
+        return 0;
+    return hand_out_parameter(w, key, tensor->name, learns, weight, error);
+}
+
+int weights_get(struct weights *w, const char *key, int rank, const int64_t *shape,
+                struct weight *weight, struct error *error)
+{
+    return get(w, key, rank, shape, true, weight, error);
+}
+
+int weights_get_state(struct weights *w, const char *key, int rank, const int64_t *shape,
+                      struct weight *weight, struct error *error)
+{
+    return get(w, key, rank, shape, false, weight, error);
 }
 
 const char *weights_metadata_text(const struct weights *w, const char *key)

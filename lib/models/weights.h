@@ -6,6 +6,7 @@
 #include "kernels/operation.h"
 #include "lib/core/error.h"
 #include "lib/io/safetensors.h"
+#include "lib/models/parameters.h"
 
 struct weights;
 
@@ -28,6 +29,26 @@ int weights_anchor(struct weights *weights, const char *anchor, const char *usua
  * error with both shapes. */
 int weights_get(struct weights *weights, const char *key, int rank, const int64_t *shape,
                 struct weight *weight, struct error *error);
+
+/* From now on the weights asked for are parameters in f32 memory: those of the list, to which the
+ * file's are added when they are first asked for. The list stays the caller's and outlives what is
+ * built from it; averaged weights cannot be trained. */
+void weights_train(struct weights *weights, struct parameters *parameters);
+
+/* While frozen, what is asked for gets no gradient, and what is no parameter yet stays the file's.
+ */
+void weights_freeze(struct weights *weights, bool frozen);
+
+/* Are the weights asked for now parameters that learn? */
+bool weights_trains(const struct weights *weights);
+
+/* As weights_get, of numbers that runs change and gradients do not: a parameter without gradient.
+ * While frozen or not training, what the file holds. */
+int weights_get_state(struct weights *weights, const char *key, int rank, const int64_t *shape,
+                      struct weight *weight, struct error *error);
+
+/* Where the gradient of the weight under prefix + key is added up; NULL: nowhere. */
+float *weights_gradient(const struct weights *weights, const char *key);
 
 /* For configuration by names and shapes: the tensor under prefix + key, NULL where there is none.
  */

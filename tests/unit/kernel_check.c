@@ -107,6 +107,12 @@ void *kernel_run(const struct kernel *kernel, const struct operation *o, const v
     return run(kernel, o, inputs, 2, 2, false);
 }
 
+void *kernel_run_threads(const struct kernel *kernel, const struct operation *o,
+                         const void *const *inputs, int planned, int threads)
+{
+    return run(kernel, o, inputs, planned, threads, false);
+}
+
 static void check_values(const struct operation *o, const void *got, const double *expected,
                          double slack)
 {

@@ -20,6 +20,10 @@ extern const char *const kernel_sets[];
 void *kernel_run(const struct kernel *kernel, const struct operation *operation,
                  const void *const *inputs);
 
+/* The same, created for `planned` threads and run with `threads`. */
+void *kernel_run_threads(const struct kernel *kernel, const struct operation *operation,
+                         const void *const *inputs, int planned, int threads);
+
 /* Under every available instruction set:
  * - each value is within slack + rounding·|value| of the reference, where rounding is 2^-24, or
  *   2^-8 for bf16 outputs (half a unit in the last place);

@@ -156,7 +156,7 @@ static void group_norm(const struct operation *o, const void *const *inputs, dou
     double *values = malloc((size_t)shape_count(map.shape) * sizeof *values);
     double *gamma = weight_doubles(&o->weight[0]), *beta = weight_doubles(&o->weight[1]);
     concatenate(o, g->sources, inputs, &map, values);
-    int64_t sets = map.shape.n * (g->per_slice ? map.shape.d : 1);
+    int64_t sets = g->per_batch ? 1 : map.shape.n * (g->per_slice ? map.shape.d : 1);
     int64_t rows = shape_count(map.shape) / channels / sets, width = channels / g->groups;
     for (int64_t i = 0; i < sets * g->groups; i++)
         normalize(values + i / g->groups * rows * channels + i % g->groups * width, rows, channels,
@@ -270,7 +270,18 @@ static void resample_input(const struct operation *o, const void *const *inputs,
 {
     double *from = doubles(inputs[0], o->input[0].dtype, shape_count(o->input[0].shape));
     resample(&o->input[0], from, &o->output, o->resample.resampling, output);
+    int64_t out = shape_count(o->output.shape), in = shape_count(o->input[0].shape);
+    for (int64_t i = 0; o->resample.gradient && i < out; i++)
+        output[i] *= (double)in / (double)out;
     free(from);
+}
+
+static void to_slice_major(const struct operation *o, const void *const *inputs, double *output)
+{
+    EACH(o->output.shape)
+    output[reference_offset(&o->output, n, d, h, w, c)] = reference_get(
+        inputs[0], o->input[0].dtype,
+        reference_offset(&o->input[0], n, d, h, w, c + o->to_slice_major.first_channel));
 }
 
 static void concatenate_all(const struct operation *o, const void *const *inputs, double *output)
@@ -283,7 +294,7 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
     static void (*const run[OPERATION_KINDS])(const struct operation *, const void *const *,
                                               double *) = {
         [OP_TO_CHANNELS_LAST] = concatenate_all,
-        [OP_TO_SLICE_MAJOR] = concatenate_all,
+        [OP_TO_SLICE_MAJOR] = to_slice_major,
         [OP_CAST] = concatenate_all,
         [OP_CONVOLUTION] = reference_convolution,
         [OP_CONVOLUTION_PAIR] = reference_convolution_pair,
@@ -293,6 +304,13 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
         [OP_LINEAR] = linear,
         [OP_TIMESTEP_EMBEDDING] = timestep_embedding,
         [OP_QUANTIZE] = quantize,
+        [OP_CONVOLUTION_DATA] = reference_convolution_data,
+        [OP_ADD] = reference_add,
+        [OP_LOSS] = reference_loss,
+        [OP_GATHER] = reference_gather,
+        [OP_LEAKY_RELU] = reference_leaky_relu,
+        [OP_MAX_POOL] = reference_max_pool,
+        [OP_FEATURE_DISTANCE] = reference_feature_distance,
     };
     run[o->kind](o, inputs, output);
 }

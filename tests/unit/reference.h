@@ -14,8 +14,8 @@ int64_t reference_offset(const struct tensor *tensor, int64_t n, int64_t d, int6
 double reference_get(const void *data, enum dtype dtype, int64_t offset);
 void reference_set(void *data, enum dtype dtype, int64_t offset, double value);
 
-/* Compute any operation but a transposed convolution; output is in the layout of
- * operation->output. */
+/* Compute any operation of a forward graph but a transposed convolution, and OP_CONVOLUTION_DATA;
+ * output is in the layout of operation->output. */
 void reference_run(const struct operation *operation, const void *const *inputs, double *output);
 
 /* A convolution that is not transposed, for reference_run. */
@@ -26,5 +26,25 @@ void reference_convolution_pair(const struct operation *operation, const void *c
 
 /* Convolution 0 or 1 of a pair as an operation of its own. */
 struct operation reference_half(const struct operation *pair, int half);
+
+/* The gradient of a convolution's input, for reference_run, of any convolution. */
+void reference_convolution_data(const struct operation *operation, const void *const *inputs,
+                                double *output);
+
+/* Σ x·dy and Σ dy of every kernel and bias, times a, to sums[] (in the shapes of the weights), and
+ * the sums of absolute terms to absolute[]; all are set to 0 first. */
+void reference_convolution_weights(const struct operation *operation, const void *const *inputs,
+                                   double *const *sums, double *const *absolute);
+
+/* The operations that only training needs, for reference_run. */
+void reference_add(const struct operation *operation, const void *const *inputs, double *output);
+void reference_loss(const struct operation *operation, const void *const *inputs, double *output);
+void reference_gather(const struct operation *operation, const void *const *inputs, double *output);
+void reference_leaky_relu(const struct operation *operation, const void *const *inputs,
+                          double *output);
+void reference_max_pool(const struct operation *operation, const void *const *inputs,
+                        double *output);
+void reference_feature_distance(const struct operation *operation, const void *const *inputs,
+                                double *output);
 
 #endif

@@ -543,13 +543,11 @@ static void test_bf16(void **state)
 }
 
 /* Weights of 16 bits give what the same numbers in f32 give. */
-static void test_half_weights(void **state)
+static void try_half_weights(const struct trial *t)
 {
-    (void)state;
     struct data x;
-    const struct trial *t = &trials[8];
     setup(&x, t, DTYPE_BF16);
-    int64_t count = t->out * t->c * 27;
+    int64_t count = t->out * t->c * t->kernel[0] * t->kernel[1] * t->kernel[2];
     uint16_t *half = malloc((size_t)count * sizeof *half);
     x.operation.input[0].dtype = x.operation.output.dtype = DTYPE_F32;
     memcpy(x.typed[0] = realloc(x.typed[0], (size_t)x.in_count * sizeof(float)), x.input,
@@ -564,6 +562,13 @@ static void test_half_weights(void **state)
     free(narrow);
     free(half);
     teardown(&x);
+}
+
+static void test_half_weights(void **state)
+{
+    (void)state;
+    try_half_weights(&trials[8]);
+    try_half_weights(&trials[13]); /* transposed */
 }
 
 static void refused(struct operation o, const char *part_of_reason)

@@ -127,13 +127,100 @@ static void test_layouts(void **state)
     kernel_refuses(&cpu_to_slice_major, &o, "differ");
 }
 
+static void test_norm_gradients(void **state)
+{
+    (void)state;
+    struct operation o = group_norm();
+    o.kind = OP_GROUP_NORM_SUMS;
+    kernel_refuses(&cpu_group_norm_sums, &o, "missing");
+    o.input[o.inputs++] = map;
+    kernel_refuses(&cpu_group_norm_sums, &o, "GROUP_NORM_SUMS");
+    o.group_norm.per_batch = o.group_norm.per_slice = true;
+    kernel_refuses(&cpu_group_norm_sums, &o, "batch");
+
+    struct tensor sums = {{1, 1, 1, 1, GROUP_NORM_SUMS * 8}, DTYPE_F32, CHANNELS_LAST};
+    o = group_norm();
+    o.inputs = 3;
+    o.input[1] = o.input[2] = map;
+    kernel_refuses(&cpu_group_norm_data, &o, "sums");
+    o.input[2] = sums;
+    o.output.shape.c = 7;
+    kernel_refuses(&cpu_group_norm_data, &o, "source");
+    o.inputs = 1;
+    o.input[0] = sums;
+    o.weight[0].shape[0] = 7;
+    kernel_refuses(&cpu_group_norm_weights, &o, "(c)");
+    o.group_norm.scale_shift = true;
+    kernel_refuses(&cpu_group_norm_weights, &o, "needed");
+}
+
+static void test_other_gradients(void **state)
+{
+    (void)state;
+    struct operation o = operation(OP_ATTENTION_DATA);
+    kernel_refuses(&cpu_attention_data, &o, "channels-last");
+    o.inputs = 3;
+    o.input[1] = o.input[2] = map;
+    o.attention.heads = 1;
+    kernel_refuses(&cpu_attention_data, &o, "3·heads·width");
+    o.input[2].dtype = DTYPE_BF16;
+    kernel_refuses(&cpu_attention_data, &o, "bf16");
+
+    o = operation(OP_LINEAR_DATA);
+    kernel_refuses(&cpu_linear_data, &o, "x and dy");
+    o.inputs = 2;
+    o.input[1] = map;
+    o.weights = 1;
+    o.weight[0] = kernel_weight(numbers, DTYPE_F32, 2, 8, 7);
+    kernel_refuses(&cpu_linear_weights, &o, "(out, in)");
+
+    o = operation(OP_MIX_GRADIENT);
+    kernel_refuses(&cpu_mix_gradient, &o, "one number");
+    o = operation(OP_CODEBOOK_WEIGHTS);
+    kernel_refuses(&cpu_codebook_weights, &o, "codes");
+    o = operation(OP_ADD);
+    kernel_refuses(&cpu_add, &o, "missing");
+    o.inputs = 2;
+    o.input[1] = map;
+    o.input[1].shape.w = 3;
+    kernel_refuses(&cpu_add, &o, "differ");
+}
+
+static void test_losses(void **state)
+{
+    (void)state;
+    struct operation o = operation(OP_LOSS);
+    kernel_refuses(&cpu_loss, &o, "missing");
+    o.loss.kind = LOSS_MEAN;
+    kernel_refuses(&cpu_loss, &o, "one f32");
+    o = operation(OP_LEAKY_RELU);
+    o.leaky_relu.slope = -1.0f;
+    kernel_refuses(&cpu_leaky_relu, &o, "below 0");
+    o = operation(OP_MAX_POOL);
+    kernel_refuses(&cpu_max_pool, &o, "half");
+    o = operation(OP_GATHER);
+    o.inputs = 2;
+    o.input[1] = map;
+    kernel_refuses(&cpu_gather, &o, "one number");
+    o = operation(OP_FEATURE_DISTANCE);
+    o.inputs = 2;
+    o.input[1] = map;
+    kernel_refuses(&cpu_feature_distance, &o, "one f32");
+    o = operation(OP_RUNNING_MOMENTS);
+    kernel_refuses(&cpu_running_moments, &o, "(c)");
+    o = operation(OP_ADAPTIVE_WEIGHT);
+    kernel_refuses(&cpu_adaptive_weight, &o, "two gradients");
+    o = operation(OP_FILL);
+    kernel_refuses(&cpu_fill, &o, "reads nothing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_group_norm),
-        cmocka_unit_test(test_resampling),
-        cmocka_unit_test(test_products),
-        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_group_norm),     cmocka_unit_test(test_resampling),
+        cmocka_unit_test(test_products),       cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_norm_gradients), cmocka_unit_test(test_other_gradients),
+        cmocka_unit_test(test_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,8 @@ static struct graph *make_graph(const struct trial *t, struct operation *upsampl
                                                      .resampling = RESAMPLE_UP,
                                                      .resample_depth = t->depth};
     else
-        upsampling->resample = (struct resample){RESAMPLE_UP, t->depth};
+        upsampling->resample =
+            (struct resample){.resampling = RESAMPLE_UP, .resample_depth = t->depth};
     int up = graph_add(graph, upsampling, &x, 1, "up", &error);
     int k = t->kernel, kd = t->depth ? k : 1;
     convolution->kind = OP_CONVOLUTION;

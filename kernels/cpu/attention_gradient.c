@@ -1,0 +1,334 @@
+/* OP_ATTENTION_DATA without T×T storage. With S = scale·q·kᵀ, P = softmax(S), y = P·v of a head:
+ *   dv = Pᵀ·dy,  dS = P∘(dy·vᵀ − share), share = Σ dy·y of a query,  dq = scale·dS·k,
+ *   dk = scale·dSᵀ·q.
+ * Blocks of queries go through the blocks of keys twice, first for the level of each query (P =
+ * exp(S − level)), then for dq; then blocks of keys go through the queries for dk and dv. A unit is
+ * one head of one set (a sample, or a slice of it), as in attention.c. */
+#include "kernels/cpu/convert.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ROW_BLOCK = 64,      /* queries, or keys, of a thread */
+    COLUMN_BLOCK = 256,  /* keys, or queries, that they meet at a time, at most */
+    TILE_ROWS = 8,       /* the product takes multiples of this many rows … */
+    TILE_COLUMNS = 16,   /* … and of this many columns */
+    BLOCKS_A_THREAD = 4, /* row blocks between two packings */
+};
+
+/* The three vectors of a token, and the gradient of its result. */
+enum part { QUERY, KEY, VALUE, PARTS, RESULT = PARTS, PACKED };
+
+struct attention_state {
+    struct attention attributes;
+    enum dtype dtype;
+    int64_t tokens, width, padded_width;
+    int64_t units, units_packed; /* in all; at a time */
+    int64_t row_blocks, column_blocks, column_block;
+    int64_t column_floats, row_floats; /* of a part of a unit, packed either way */
+    size_t rows, levels, slabs;        /* in the workspace, after the columns */
+    size_t scores, sums;               /* in a thread's slab, after the rows */
+    size_t slab_bytes;
+    int threads;
+};
+
+struct job {
+    const struct attention_state *state;
+    const void *qkv, *y, *dy;
+    void *dqkv;
+    float *columns, *rows; /* (packed unit, PACKED, …) */
+    float *levels;         /* (packed unit, 2, tokens): level, share */
+    char *slabs;
+};
+
+/* A thread's memory. */
+struct slab {
+    float *rows[2];   /* (ROW_BLOCK, width) */
+    float *scores[2]; /* (ROW_BLOCK, column_block): S and dP, then P and dS */
+    float *sums[2];   /* (ROW_BLOCK, padded_width) */
+};
+
+static const float ones[ROW_BLOCK] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t whole(int64_t count, int64_t block)
+{
+    return (count + block - 1) / block * block;
+}
+
+static const char *check(const struct operation *o)
+{
+    const struct tensor *qkv = &o->input[0], *y = &o->input[1], *dy = &o->input[2];
+    const struct attention *a = &o->attention;
+    if (o->inputs != 3 || !cpu_is_activation(qkv) || !cpu_is_activation(y) ||
+        !cpu_is_activation(dy) || y->dtype != qkv->dtype || dy->dtype != qkv->dtype ||
+        o->output.dtype != qkv->dtype)
+        return "qkv, y, dy and dqkv must be channels-last, all f32 or all bf16";
+    if (!cpu_same_map(qkv, y) || !cpu_same_map(qkv, dy) || !cpu_same_map(qkv, &o->output) ||
+        y->shape.c != dy->shape.c || o->output.shape.c != qkv->shape.c)
+        return "the gradients are not like their values";
+    if (a->heads < 1 || y->shape.c % a->heads || qkv->shape.c != PARTS * y->shape.c)
+        return "channels must be 3·heads·width in, heads·width out";
+    return NULL;
+}
+
+static const char *create(const struct operation *o, void **state, struct needs *needs,
+                          int *in_place)
+{
+    const char *why = check(o);
+    if (why)
+        return why;
+    struct shape in = o->input[0].shape;
+    int64_t sets = o->attention.per_slice ? in.n * in.d : in.n, f = sizeof(float);
+    struct attention_state s = {
+        .attributes = o->attention,
+        .dtype = o->input[0].dtype,
+        .tokens = in.n * in.d / sets * in.h * in.w,
+        .width = in.c / PARTS / o->attention.heads,
+        .units = sets * o->attention.heads,
+        .threads = omp_get_max_threads(),
+    };
+    s.padded_width = whole(s.width, TILE_COLUMNS);
+    s.row_blocks = (s.tokens + ROW_BLOCK - 1) / ROW_BLOCK;
+    s.column_blocks = (s.tokens + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
+    s.column_block = whole((s.tokens + s.column_blocks - 1) / s.column_blocks, TILE_COLUMNS);
+    s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.row_blocks);
+    s.column_floats = whole(s.tokens, TILE_COLUMNS) * s.width;
+    s.row_floats = s.tokens * s.padded_width;
+    cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.width, f);
+    s.scores = cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.column_block, f);
+    s.sums = cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.padded_width, f);
+    *needs = (struct needs){0};
+    *in_place = -1;
+    cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.column_floats * f);
+    s.rows = cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.row_floats * f);
+    s.levels = cpu_reserve(&needs->workspace, s.units_packed * 2, s.tokens * f);
+    s.slabs = cpu_reserve(&needs->workspace, s.threads, (int64_t)s.slab_bytes);
+    if (needs->workspace == SIZE_MAX)
+        return "the map is too large";
+    *state = cpu_keep(&s, sizeof s);
+    return *state ? NULL : "out of memory";
+}
+
+static struct slab own_slab(const struct job *job)
+{
+    const struct attention_state *s = job->state;
+    char *memory = job->slabs + (size_t)omp_get_thread_num() * s->slab_bytes;
+    float *rows = (float *)memory, *scores = (float *)(memory + s->scores);
+    float *sums = (float *)(memory + s->sums);
+    return (struct slab){
+        .rows = {rows, rows + ROW_BLOCK * s->width},
+        .scores = {scores, scores + ROW_BLOCK * s->column_block},
+        .sums = {sums, sums + ROW_BLOCK * s->padded_width},
+    };
+}
+
+/* Elements before a part of a token: of qkv, or of y and dy. */
+static int64_t offset_of(const struct attention_state *s, int64_t unit, int64_t token,
+                         enum part part)
+{
+    int64_t heads = s->attributes.heads;
+    int64_t at = (unit / heads * s->tokens + token) * heads + unit % heads;
+    return (part == RESULT ? at : at * PARTS + part) * s->width;
+}
+
+static struct rows part_rows(const struct job *job, int64_t unit, int64_t token, enum part part)
+{
+    const struct attention_state *s = job->state;
+    const char *data = part == RESULT ? job->dy : job->qkv;
+    return (struct rows){(char *)(uintptr_t)data +
+                             offset_of(s, unit, token, part) * dtype_size(s->dtype),
+                         s->dtype, (part == RESULT ? 1 : PARTS) * s->attributes.heads * s->width};
+}
+
+static float *packed_columns(const struct job *job, int64_t packed, enum part part, int64_t token)
+{
+    const struct attention_state *s = job->state;
+    return job->columns + (packed * PACKED + part) * s->column_floats + token * s->width;
+}
+
+static float *packed_rows(const struct job *job, int64_t packed, enum part part, int64_t token)
+{
+    const struct attention_state *s = job->state;
+    return job->rows + (packed * PACKED + part) * s->row_floats + token * s->padded_width;
+}
+
+static void pack_block(const struct job *job, int64_t packed, int64_t unit, int64_t token)
+{
+    const struct attention_state *s = job->state;
+    int64_t count = least(s->column_block, s->tokens - token);
+    for (enum part part = QUERY; part < PACKED; part++) {
+        struct rows from = part_rows(job, unit, token, part);
+        simd()->attention->pack_transposed(from, count, s->width,
+                                           packed_columns(job, packed, part, token));
+        if (part != VALUE)
+            simd()->attention->pack(from, count, s->width, packed_rows(job, packed, part, token));
+    }
+}
+
+/* Rows of a part, times factor, as f32; zero beyond `count`. */
+static void load_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
+                      int64_t count, float factor, float *to)
+{
+    int64_t width = job->state->width;
+    for (int64_t i = 0; i < count; i++)
+        simd()->attention->scale(part_rows(job, unit, first + i, part), width, factor,
+                                 to + i * width);
+    memset(to + count * width, 0, (size_t)((ROW_BLOCK - count) * width) * sizeof *to);
+}
+
+static void write_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
+                       int64_t count, float factor, float *from)
+{
+    const struct attention_state *s = job->state;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t to = offset_of(s, unit, first + i, part);
+        float *row = from + i * s->padded_width;
+        float *out = s->dtype == DTYPE_F32 ? (float *)job->dqkv + to : row;
+        simd()->elementwise->scale(row, factor, out, s->width);
+        if (s->dtype == DTYPE_BF16)
+            f32_to_bf16(row, (uint16_t *)job->dqkv + to, s->width);
+    }
+}
+
+/* One product of a block: result (rows, columns) = a·packed, or += where `more`. */
+static void multiply(int64_t depth, int64_t columns, const float *a, int64_t lda,
+                     const float *packed, float *result, int64_t ldc, bool more)
+{
+    simd()->attention->multiply(ROW_BLOCK, depth, columns, a, lda, packed, result, ldc,
+                                more ? ones : NULL);
+}
+
+/* The level of each query of a block, whose scaled rows are in slab.rows[0], and its share. */
+static void set_levels(const struct job *job, int64_t packed, int64_t unit, int64_t first,
+                       int64_t count, const struct slab *slab)
+{
+    const struct attention_state *s = job->state;
+    float maximum[ROW_BLOCK], sum[ROW_BLOCK];
+    float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    for (int64_t i = 0; i < ROW_BLOCK; i++) {
+        maximum[i] = -INFINITY;
+        sum[i] = 0.0f;
+    }
+    for (int64_t key = 0; key < s->tokens; key += s->column_block) {
+        int64_t keys = least(s->column_block, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
+        multiply(s->width, padded, slab->rows[0], s->width, packed_columns(job, packed, KEY, key),
+                 slab->scores[0], s->column_block, false);
+        for (int64_t i = 0; i < count; i++) {
+            float *scores = slab->scores[0] + i * s->column_block;
+            for (int64_t k = keys; k < padded; k++)
+                scores[k] = -INFINITY;
+            simd()->attention->softmax(scores, padded, &maximum[i], &sum[i]);
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = offset_of(s, unit, first + i, RESULT);
+        const float *gradient = slab->rows[1] + i * s->width;
+        float *result = slab->sums[0];
+        struct rows y = {(char *)(uintptr_t)job->y + at * dtype_size(s->dtype), s->dtype, s->width};
+        simd()->attention->scale(y, s->width, 1.0f, result);
+        double product = 0.0;
+        for (int64_t j = 0; j < s->width; j++)
+            product += (double)gradient[j] * (double)result[j];
+        share[i] = (float)product;
+        level[i] = maximum[i] + logf(sum[i]);
+    }
+}
+
+/* dq of a block of queries. */
+static void attend_queries(const struct job *job, int64_t packed, int64_t unit, int64_t first)
+{
+    const struct attention_state *s = job->state;
+    const struct slab slab = own_slab(job);
+    int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
+    const float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    load_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.rows[0]);
+    load_rows(job, unit, first, RESULT, count, 1.0f, slab.rows[1]);
+    set_levels(job, packed, unit, first, count, &slab);
+    for (int64_t key = 0; key < s->tokens; key += stride) {
+        int64_t keys = least(stride, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
+        multiply(s->width, padded, slab.rows[0], s->width, packed_columns(job, packed, KEY, key),
+                 slab.scores[0], stride, false);
+        multiply(s->width, padded, slab.rows[1], s->width, packed_columns(job, packed, VALUE, key),
+                 slab.scores[1], stride, false);
+        for (int64_t i = 0; i < count; i++)
+            simd()->attention->weigh(slab.scores[0] + i * stride, slab.scores[1] + i * stride, keys,
+                                     level[i], share[i]);
+        multiply(keys, s->padded_width, slab.scores[1], stride, packed_rows(job, packed, KEY, key),
+                 slab.sums[0], s->padded_width, key > 0);
+    }
+    write_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.sums[0]);
+}
+
+/* dk and dv of a block of keys. */
+static void attend_keys(const struct job *job, int64_t packed, int64_t unit, int64_t first)
+{
+    const struct attention_state *s = job->state;
+    const struct slab slab = own_slab(job);
+    int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
+    load_rows(job, unit, first, KEY, count, s->attributes.scale, slab.rows[0]);
+    load_rows(job, unit, first, VALUE, count, 1.0f, slab.rows[1]);
+    for (int64_t query = 0; query < s->tokens; query += stride) {
+        int64_t queries = least(stride, s->tokens - query), padded = whole(queries, TILE_COLUMNS);
+        const float *level = job->levels + packed * 2 * s->tokens + query;
+        multiply(s->width, padded, slab.rows[0], s->width,
+                 packed_columns(job, packed, QUERY, query), slab.scores[0], stride, false);
+        multiply(s->width, padded, slab.rows[1], s->width,
+                 packed_columns(job, packed, RESULT, query), slab.scores[1], stride, false);
+        for (int64_t i = 0; i < count; i++)
+            simd()->attention->weigh_columns(slab.scores[0] + i * stride,
+                                             slab.scores[1] + i * stride, queries, level,
+                                             level + s->tokens);
+        multiply(queries, s->padded_width, slab.scores[1], stride,
+                 packed_rows(job, packed, QUERY, query), slab.sums[0], s->padded_width, query > 0);
+        multiply(queries, s->padded_width, slab.scores[0], stride,
+                 packed_rows(job, packed, RESULT, query), slab.sums[1], s->padded_width, query > 0);
+    }
+    write_rows(job, unit, first, KEY, count, s->attributes.scale, slab.sums[0]);
+    write_rows(job, unit, first, VALUE, count, 1.0f, slab.sums[1]);
+}
+
+static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
+{
+    const struct attention_state *s = state;
+    char *memory = workspace;
+    const struct job job = {
+        .state = s,
+        .qkv = inputs[0],
+        .y = inputs[1],
+        .dy = inputs[2],
+        .dqkv = output,
+        .columns = workspace,
+        .rows = (float *)(memory + s->rows),
+        .levels = (float *)(memory + s->levels),
+        .slabs = memory + s->slabs,
+    };
+    int64_t columns = s->column_blocks, blocks = s->row_blocks;
+#pragma omp parallel num_threads(cpu_team(s->threads, s->units * s->tokens * s->tokens * s->width))
+    for (int64_t unit = 0; unit < s->units; unit += s->units_packed) {
+        int64_t count = least(s->units_packed, s->units - unit);
+#pragma omp for
+        for (int64_t i = 0; i < count * columns; i++)
+            pack_block(&job, i / columns, unit + i / columns, i % columns * s->column_block);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < count * blocks; i++)
+            attend_queries(&job, i / blocks, unit + i / blocks, i % blocks * ROW_BLOCK);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < count * blocks; i++)
+            attend_keys(&job, i / blocks, unit + i / blocks, i % blocks * ROW_BLOCK);
+    }
+    return NULL;
+}
+
+const struct kernel cpu_attention_data = {create, cpu_prepare_nothing, run, free};

@@ -1,0 +1,90 @@
+/* OP_LOSS and OP_LOSS_DATA. */
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/simd.h"
+
+#include <stdlib.h>
+
+struct loss_state {
+    struct elementwise elementwise;
+    struct loss attributes;
+    int terms; /* inputs before dL: x, and t where the loss has a target */
+};
+
+/* One run of one block. */
+struct block {
+    enum loss_kind kind;
+    float factor;
+};
+
+static bool has_target(enum loss_kind kind)
+{
+    return kind == LOSS_L1 || kind == LOSS_L2;
+}
+
+static const char *create(const struct operation *o, void **state, struct needs *needs,
+                          int *in_place)
+{
+    bool gradient = o->kind == OP_LOSS_DATA;
+    struct loss_state s = {.attributes = o->loss, .terms = has_target(o->loss.kind) ? 2 : 1};
+    const struct tensor *scalar = gradient ? &o->input[s.terms] : &o->output;
+    const char *why = elementwise_plan(&s.elementwise, o, s.terms);
+    if (why)
+        return why;
+    if (o->inputs != s.terms + gradient || !cpu_is_f32(scalar) || shape_count(scalar->shape) != 1)
+        return "a loss is one f32, of x and, by its kind, of a target";
+    if (gradient && (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
+                     o->output.dtype != o->input[0].dtype))
+        return "the gradient is not like x";
+    *needs = (struct needs){0};
+    *in_place = gradient ? 0 : -1;
+    if (!gradient)
+        cpu_reserve(&needs->workspace, elementwise_blocks(&s.elementwise), sizeof(float));
+    *state = cpu_keep(&s, sizeof s);
+    return *state ? NULL : "out of memory";
+}
+
+/* Losses without a target read x twice and ignore it once. */
+static const float *target(const float *const *in)
+{
+    return in[1] ? in[1] : in[0];
+}
+
+static float sum_block(const void *context, const float *const *in, float *out, int64_t count)
+{
+    (void)out;
+    const struct block *b = context;
+    return simd()->elementwise->loss(b->kind, in[0], target(in), count);
+}
+
+static float slope_block(const void *context, const float *const *in, float *out, int64_t count)
+{
+    const struct block *b = context;
+    simd()->elementwise->loss_slope(b->kind, in[0], target(in), b->factor, out, count);
+    return 0.0f;
+}
+
+static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
+{
+    const struct loss_state *s = state;
+    struct block block = {.kind = s->attributes.kind};
+    double sum = elementwise_run(&s->elementwise, inputs, NULL, workspace, sum_block, &block);
+    *(float *)output = (float)(s->attributes.weight * sum / (double)s->elementwise.count);
+    return NULL;
+}
+
+static const char *data_run(void *state, const void *const *inputs, void *output, void *workspace)
+{
+    (void)workspace;
+    const struct loss_state *s = state;
+    double gradient = *(const float *)inputs[s->terms];
+    struct block block = {
+        s->attributes.kind,
+        (float)(gradient * s->attributes.weight / (double)s->elementwise.count),
+    };
+    elementwise_run(&s->elementwise, inputs, output, NULL, slope_block, &block);
+    return NULL;
+}
+
+const struct kernel cpu_loss = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_loss_data = {create, cpu_prepare_nothing, data_run, free};
