@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Slabs of tissue from the vitreous down. Thicknesses and levels in eye.c are tables over them. */
+/* Slabs of tissue from the vitreous down: what surfaces.c gives a thickness. */
 enum slab {
     SLAB_NFL,     /* nerve fibre layer */
     SLAB_GCL,     /* ganglion cells */
@@ -42,7 +42,7 @@ struct eye {
     double level[SLABS];     /* dB on top of the mean eye's reflectivity */
     double gain;             /* dB, of the whole scan */
     double noise;            /* gray at which the scanner's noise lies at the top of the scan */
-    double noise_spread;     /* its deviation in intensity, relative to its mean */
+    double noise_spread;     /* deviation of its amplitude, relative to the mean */
     double looks;            /* frames averaged to one: speckle contrast is 1/√looks */
     bool fluid;
 };

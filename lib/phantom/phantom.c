@@ -3,21 +3,21 @@
 #include <omp.h>
 #include <stdlib.h>
 
-/* Bytes that a batch of slices takes, with what the caller holds of them; and all bytes. */
+/* Bytes of all, with what the filter holds: a surface, and a batch of gray and clean slices. */
 static int64_t total_bytes(const struct phantom *phantom, int64_t batch)
 {
     const struct scan *scan = &phantom->scan;
     int64_t columns = scan->extent[0] * scan->extent[2];
     int64_t slice = scan->extent[1] * scan->extent[2];
-    int64_t floats = columns * (TOPS + 3) + (speckle_slices(scan, batch) + batch) * slice +
-                     batch * tissue_scratch(&phantom->tissue);
+    int64_t floats = columns * (TOPS + 3) + batch * (slice + tissue_scratch(&phantom->tissue));
     return floats * (int64_t)sizeof(float) + columns + 2 * batch * slice +
-           surfaces_bytes(&phantom->surfaces) + vessels_bytes() + tissue_bytes(&phantom->tissue);
+           surfaces_bytes(&phantom->surfaces) + vessels_bytes() + tissue_bytes(&phantom->tissue) +
+           speckle_bytes(scan, batch);
 }
 
 static int choose_batch(struct phantom *phantom, int64_t memory, struct error *error)
 {
-    int64_t batch = 2 * omp_get_max_threads(), slices = phantom->scan.extent[0];
+    int64_t batch = 2 * (int64_t)omp_get_max_threads(), slices = phantom->scan.extent[0];
     batch = batch < slices ? batch : slices;
     while (memory && batch > 1 && total_bytes(phantom, batch) > memory)
         batch--;

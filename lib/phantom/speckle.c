@@ -45,9 +45,10 @@ static int64_t row_count(const struct scan *scan)
     return scan->extent[2] + 2 * blur_reach(widest, scan->spacing[2]);
 }
 
-int64_t speckle_slices(const struct scan *scan, int64_t batch)
+int64_t speckle_bytes(const struct scan *scan, int64_t batch)
 {
-    return 4 * batch + 2 * blur_reach(spread[0], scan->spacing[0]);
+    int64_t slices = 4 * batch + 2 * blur_reach(spread[0], scan->spacing[0]);
+    return (slices * slice_count(scan) + batch * row_count(scan)) * (int64_t)sizeof(float);
 }
 
 int speckle_plan(struct speckle *speckle, const struct scan *scan, int64_t batch,

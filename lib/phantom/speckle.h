@@ -30,9 +30,8 @@ struct speckle {
     float *scratch;                     /* (batch): three slices and a row each */
 };
 
-/* Take memory for a scan; speckle_free of a zeroed one is fine. speckle_slices is how many float
- * slices (H, W) it holds. */
-int64_t speckle_slices(const struct scan *scan, int64_t batch);
+/* Take memory for a scan, speckle_bytes of it; speckle_free of a zeroed one is fine. */
+int64_t speckle_bytes(const struct scan *scan, int64_t batch);
 int speckle_plan(struct speckle *speckle, const struct scan *scan, int64_t batch,
                  struct error *error);
 void speckle_free(struct speckle *speckle);

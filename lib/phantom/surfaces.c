@@ -19,6 +19,7 @@ static const struct {
     [SLAB_CHOROID] = {0.290, 0.280, 0.230, 4.0},
 };
 
+/* Of each field. */
 static const struct {
     double pitch[2]; /* mm along y and x */
     int64_t layers;
@@ -122,21 +123,25 @@ static void stack(const struct eye *eye, const struct fluid *fluid, const struct
     roughen(field, y, x, top);
 }
 
-/* Move the eye along z so that all of the retina is in the scan. */
-static void centre(const struct scan *scan, float *top)
+/* How far the eye must move along z so that all of the retina is in the scan: from A-scans on a
+ * grid of its own, so that it does not depend on the voxels. */
+static double find_shift(const struct eye *eye, const struct fluid *fluid,
+                         const struct lattice *field, const struct scan *scan)
 {
-    const double margin = 0.06;
-    int64_t columns = scan->extent[0] * scan->extent[2];
+    enum { GRID = 48 };
+    const double margin = 0.06 * scan->field[1];
     float first = INFINITY, last = -INFINITY;
-    for (int64_t i = 0; i < columns; i++) {
-        first = fminf(first, top[i * TOPS + SLAB_NFL]);
-        last = fmaxf(last, top[i * TOPS + SLAB_CHOROID]);
-    }
-    double above = margin * scan->field[1] - first,
-           below = (1 - 2 * margin) * scan->field[1] - last;
-    float shift = (float)(above > 0 ? above : below < 0 ? below : 0);
-    for (int64_t i = 0; i < columns * TOPS; i++)
-        top[i] += shift;
+    for (int j = 0; j <= GRID; j++)
+        for (int i = 0; i <= GRID; i++) {
+            float top[TOPS];
+            double y = scan->field[0] * ((double)j / GRID - 0.5);
+            double x = scan->field[2] * ((double)i / GRID - 0.5);
+            stack(eye, fluid, field, y, x, top);
+            first = fminf(first, top[SLAB_NFL]);
+            last = fmaxf(last, top[SLAB_CHOROID]);
+        }
+    double bottom = scan->field[1] - 2 * margin;
+    return first < margin ? margin - first : last > bottom ? bottom - last : 0;
 }
 
 void surfaces_make(struct surfaces *surfaces, const struct eye *eye, const struct fluid *fluid,
@@ -147,12 +152,13 @@ void surfaces_make(struct surfaces *surfaces, const struct eye *eye, const struc
         lattice_fill(&surfaces->field[i], &key);
     }
     int64_t rows = scan->extent[0], columns = scan->extent[2];
+    struct eye moved = *eye;
+    moved.depth += find_shift(eye, fluid, surfaces->field, scan);
 #pragma omp parallel for schedule(static)
     for (int64_t d = 0; d < rows; d++)
         for (int64_t w = 0; w < columns; w++)
-            stack(eye, fluid, surfaces->field, scan_y(scan, d), scan_x(scan, w),
+            stack(&moved, fluid, surfaces->field, scan_y(scan, d), scan_x(scan, w),
                   top + (d * columns + w) * TOPS);
-    centre(scan, top);
 }
 
 void surfaces_rows(const float *top, const struct scan *scan, int s, float *row)

@@ -41,6 +41,7 @@ static double gray_to_db(double gray)
     return 40 * log10(gray / 255);
 }
 
+/* Of each field. */
 static const struct {
     double pitch[3]; /* mm along y, x, z */
     int64_t layers;
