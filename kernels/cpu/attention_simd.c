@@ -85,21 +85,22 @@ static float softmax_bf16(float *scores, int64_t count, float scale, float *maxi
     return factor;
 }
 
-static void weigh(float *scores, float *gradients, int64_t count, float level, float share)
+static void weigh(float *scores, float *gradients, int64_t count, float factor, float level,
+                  float share)
 {
 #pragma GCC ivdep
     for (int64_t k = 0; k < count; k++) {
-        scores[k] = exp_f32(scores[k] - level);
+        scores[k] = exp_f32(scores[k] * factor - level);
         gradients[k] = scores[k] * (gradients[k] - share);
     }
 }
 
-static void weigh_columns(float *scores, float *gradients, int64_t count, const float *levels,
-                          const float *shares)
+static void weigh_columns(float *scores, float *gradients, int64_t count, float factor,
+                          const float *levels, const float *shares)
 {
 #pragma GCC ivdep
     for (int64_t k = 0; k < count; k++) {
-        scores[k] = exp_f32(scores[k] - levels[k]);
+        scores[k] = exp_f32(scores[k] * factor - levels[k]);
         gradients[k] = scores[k] * (gradients[k] - shares[k]);
     }
 }

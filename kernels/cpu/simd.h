@@ -68,11 +68,12 @@ struct attention_simd {
     float (*softmax_bf16)(float *scores, int64_t count, float scale, float *maximum, float *sum,
                           uint16_t *weights);
     /* Scores of one query against `count` keys, and gradients of their weights, become the weights
-     * exp(score − level) and the gradients of the scores, weight·(gradient − share); or those of
-     * one key against `count` queries. */
-    void (*weigh)(float *scores, float *gradients, int64_t count, float level, float share);
-    void (*weigh_columns)(float *scores, float *gradients, int64_t count, const float *levels,
-                          const float *shares);
+     * exp(factor·score − level) and the gradients of the scores, weight·(gradient − share); or
+     * those of one key against `count` queries. */
+    void (*weigh)(float *scores, float *gradients, int64_t count, float factor, float level,
+                  float share);
+    void (*weigh_columns)(float *scores, float *gradients, int64_t count, float factor,
+                          const float *levels, const float *shares);
     /* Pack b (depth, columns), or its transpose (columns, depth). */
     void (*pack)(struct rows from, int64_t depth, int64_t columns, float *b);
     void (*pack_transposed)(struct rows from, int64_t columns, int64_t depth, float *b);
