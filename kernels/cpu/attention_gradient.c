@@ -1,10 +1,10 @@
 /* OP_ATTENTION_DATA without T×T storage. With S = scale·q·kᵀ, P = softmax(S), y = P·v of a head:
  *   dv = Pᵀ·dy,  dS = P∘(dy·vᵀ − share), share = Σ dy·y of a query,  dq = scale·dS·k,
  *   dk = scale·dSᵀ·q.
- * Blocks of queries go through the blocks of keys twice, first for the level of each query (P =
- * exp(S − level)), then for dq; then blocks of keys go through the queries for dk and dv. Maps of
- * bf16 are multiplied, and P and dS rounded, as bf16 where the processor does that. A unit is one
- * head of one set (a sample, or a slice of it), as in attention.c. */
+ * Blocks of queries go through the blocks of keys, with a running softmax, for dq and for the level
+ * of each query (P = exp(S − level)); then blocks of keys go through the queries for dk and dv.
+ * Maps of bf16 are multiplied, and P and dS rounded, as bf16 where the processor does that. A unit
+ * is one head of one set (a sample, or a slice of it), as in attention.c. */
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -242,30 +242,36 @@ static void score(const struct attention_state *s, const void *rows, const void 
                                     s->column_block, NULL);
 }
 
-/* Sum i of a block (ROW_BLOCK, padded_width) = weights·packed, or += where it is not the first:
- * weights are P (which = 0) or dS of `columns` columns. */
+/* Sum i of a block (ROW_BLOCK, padded_width) = factor·sum + weights·packed, factor NULL: no sum
+ * yet; the weights are P (which = 0) or dS of `columns` columns. */
 static void accumulate(const struct attention_state *s, const struct slab *slab, int which,
-                       int64_t columns, const void *packed, int i, bool first)
+                       int64_t columns, const void *packed, int i, const float *factor)
 {
-    if (s->bf16)
-        simd()->convolution->multiply_bf16(ROW_BLOCK, (columns + 1) / 2, s->padded_width,
-                                           slab->narrow[which], s->column_block, packed,
-                                           slab->sums[i], s->padded_width, first);
-    else
+    float *sums = slab->sums[i];
+    if (!s->bf16) {
         simd()->attention->multiply(ROW_BLOCK, columns, s->padded_width, slab->scores[which],
-                                    s->column_block, packed, slab->sums[i], s->padded_width,
-                                    first ? NULL : ones);
+                                    s->column_block, packed, sums, s->padded_width, factor);
+        return;
+    }
+    for (int64_t row = 0; row < ROW_BLOCK && factor; row++)
+        if (factor[row] != 1.0f)
+            simd()->elementwise->scale(sums + row * s->padded_width, factor[row],
+                                       sums + row * s->padded_width, s->padded_width);
+    simd()->convolution->multiply_bf16(ROW_BLOCK, (columns + 1) / 2, s->padded_width,
+                                       slab->narrow[which], s->column_block, packed, sums,
+                                       s->padded_width, !factor);
 }
 
-/* P and dS of row i, for bf16 rounded, with zeros up to whole pairs. */
-static void narrow_row(const struct attention_state *s, const struct slab *slab, int64_t i,
-                       int64_t columns)
+/* P or dS of row i, for products of bf16 rounded, with zeros up to whole pairs. */
+static void narrow_row(const struct attention_state *s, const struct slab *slab, int which,
+                       int64_t i, int64_t columns)
 {
-    for (int which = 0; s->bf16 && which < 2; which++) {
-        uint16_t *to = slab->narrow[which] + i * s->column_block;
-        f32_to_bf16(slab->scores[which] + i * s->column_block, to, columns);
-        to[columns] = columns % 2 ? 0 : to[columns];
-    }
+    uint16_t *to = slab->narrow[which] + i * s->column_block;
+    if (!s->bf16)
+        return;
+    f32_to_bf16(slab->scores[which] + i * s->column_block, to, columns);
+    if (columns % 2)
+        to[columns] = 0;
 }
 
 /* Σ dy·y of a query; memory: of two tokens. */
@@ -284,57 +290,49 @@ static float share_of(const struct job *job, int64_t unit, int64_t query, float 
     return (float)product;
 }
 
-/* The level of each query of a block, whose scaled rows are in slab.rows[0], and its share. */
-static void set_levels(const struct job *job, int64_t packed, int64_t unit, int64_t first,
-                       int64_t count, const struct slab *slab)
+/* Row i of a block of scores to multiples of P and dS; returns the factor that the sums take. */
+static float weigh_keys(const struct attention_state *s, const struct slab *slab, int64_t i,
+                        int64_t keys, float share, float *maximum, float *sum)
 {
-    const struct attention_state *s = job->state;
-    float maximum[ROW_BLOCK], sum[ROW_BLOCK];
-    float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
-    for (int64_t i = 0; i < ROW_BLOCK; i++) {
-        maximum[i] = -INFINITY;
-        sum[i] = 0.0f;
-    }
-    for (int64_t key = 0; key < s->tokens; key += s->column_block) {
-        int64_t keys = least(s->column_block, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
-        score(s, slab->rows[0], packed_columns(job, packed, KEY, key), padded, slab->scores[0]);
-        for (int64_t i = 0; i < count; i++) {
-            float *scores = slab->scores[0] + i * s->column_block;
-            for (int64_t k = keys; k < padded; k++)
-                scores[k] = -INFINITY;
-            if (s->bf16)
-                simd()->attention->softmax_bf16(scores, padded, s->attributes.scale, &maximum[i],
-                                                &sum[i], slab->narrow[0]);
-            else
-                simd()->attention->softmax(scores, padded, &maximum[i], &sum[i]);
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        level[i] = maximum[i] + logf(sum[i]);
-        share[i] = share_of(job, unit, first + i, slab->sums[0]);
-    }
+    const struct attention_simd *attention = simd()->attention;
+    float *scores = slab->scores[0] + i * s->column_block;
+    int64_t padded = whole(keys, TILE_COLUMNS);
+    for (int64_t k = keys; k < padded; k++)
+        scores[k] = -INFINITY;
+    float factor = s->bf16 ? attention->softmax_bf16(scores, padded, s->factor, maximum, sum,
+                                                     slab->narrow[0] + i * s->column_block)
+                           : attention->softmax(scores, padded, maximum, sum);
+    attention->differentiate(scores, slab->scores[1] + i * s->column_block, keys, share);
+    narrow_row(s, slab, 1, i, keys);
+    return factor;
 }
 
-/* dq of a block of queries. */
+/* dq of a block of queries, their levels and shares. */
 static void attend_queries(const struct job *job, int64_t packed, int64_t unit, int64_t first)
 {
     const struct attention_state *s = job->state;
     const struct slab slab = own_slab(job);
     int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
-    const float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    float maximum[ROW_BLOCK], sum[ROW_BLOCK] = {0}, factor[ROW_BLOCK] = {0};
     load_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.rows[0]);
     load_rows(job, unit, first, RESULT, count, 1.0f, slab.rows[1]);
-    set_levels(job, packed, unit, first, count, &slab);
+    for (int64_t i = 0; i < count; i++) {
+        maximum[i] = -INFINITY;
+        share[i] = share_of(job, unit, first + i, slab.sums[1]);
+    }
     for (int64_t key = 0; key < s->tokens; key += stride) {
         int64_t keys = least(stride, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
         score(s, slab.rows[0], packed_columns(job, packed, KEY, key), padded, slab.scores[0]);
         score(s, slab.rows[1], packed_columns(job, packed, VALUE, key), padded, slab.scores[1]);
-        for (int64_t i = 0; i < count; i++) {
-            simd()->attention->weigh(slab.scores[0] + i * stride, slab.scores[1] + i * stride, keys,
-                                     s->factor, level[i], share[i]);
-            narrow_row(s, &slab, i, keys);
-        }
-        accumulate(s, &slab, 1, keys, packed_rows(job, packed, KEY, key), 0, key == 0);
+        for (int64_t i = 0; i < count; i++)
+            factor[i] = weigh_keys(s, &slab, i, keys, share[i], &maximum[i], &sum[i]);
+        accumulate(s, &slab, 1, keys, packed_rows(job, packed, KEY, key), 0, key ? factor : NULL);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        float *row = slab.sums[0] + i * s->padded_width;
+        level[i] = maximum[i] + logf(sum[i]);
+        simd()->elementwise->scale(row, 1.0f / sum[i], row, s->width);
     }
     write_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.sums[0]);
 }
@@ -356,10 +354,12 @@ static void attend_keys(const struct job *job, int64_t packed, int64_t unit, int
             simd()->attention->weigh_columns(slab.scores[0] + i * stride,
                                              slab.scores[1] + i * stride, queries, s->factor, level,
                                              level + s->tokens);
-            narrow_row(s, &slab, i, queries);
+            narrow_row(s, &slab, 0, i, queries);
+            narrow_row(s, &slab, 1, i, queries);
         }
-        accumulate(s, &slab, 1, queries, packed_rows(job, packed, QUERY, query), 0, query == 0);
-        accumulate(s, &slab, 0, queries, packed_rows(job, packed, RESULT, query), 1, query == 0);
+        const float *factor = query ? ones : NULL;
+        accumulate(s, &slab, 1, queries, packed_rows(job, packed, QUERY, query), 0, factor);
+        accumulate(s, &slab, 0, queries, packed_rows(job, packed, RESULT, query), 1, factor);
     }
     write_rows(job, unit, first, KEY, count, s->attributes.scale, slab.sums[0]);
     write_rows(job, unit, first, VALUE, count, 1.0f, slab.sums[1]);
