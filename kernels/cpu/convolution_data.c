@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { RUN = 256 /* elements of a kernel placed together */ };
+
 /* Where the kernel's element for a tap, an input and an output channel goes. */
 struct placement {
     void *to;
@@ -151,7 +153,6 @@ static const char *create(const struct operation *o, void **state, struct needs 
 static void place_run(const struct placement *p, const float *values, int64_t count,
                       const int64_t *offset, int64_t start)
 {
-    enum { RUN = 256 };
     uint16_t narrow[RUN];
     if (p->bf16) {
         f32_to_bf16(values, narrow, count);
@@ -168,7 +169,6 @@ static void place_run(const struct placement *p, const float *values, int64_t co
 static void place_elements(const struct convolution_data *s, const struct weight *w, float a,
                            const struct placement *p, int64_t begin, int64_t count)
 {
-    enum { RUN = 256 };
     const struct convolution *c = &s->forward.convolution;
     int64_t offset[RUN], inner = c->transposed ? p->out_step : p->in_step;
     int64_t outer = c->transposed ? p->in_step : p->out_step;
@@ -189,7 +189,6 @@ static void place_elements(const struct convolution_data *s, const struct weight
 /* All parts, their outputs one after another. */
 static void place_kernels(const struct convolution_data *s, struct placement p)
 {
-    enum { RUN = 256 };
     const struct operation *f = &s->forward;
     float a = convolution_mix(f);
     for (int part = 0; part < f->convolution.parts; part++) {
