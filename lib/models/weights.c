@@ -84,8 +84,7 @@ int weights_anchor(struct weights *w, const char *anchor, const char *usual, con
     return 0;
 }
 
-/* "model.input_blocks.0.0.weight" is averaged under "model_ema.input_blocks00weight". */
-static void averaged_name(const char *name, char *averaged)
+void weights_averaged_name(const char *name, char *averaged)
 {
     if (!strncmp(name, "model.", 6))
         name += 6;
@@ -104,7 +103,7 @@ const struct safetensor *weights_find(const struct weights *w, const char *key)
         return NULL;
     snprintf(name, sizeof name, "%s%s", w->prefix, key);
     if (w->ema) {
-        averaged_name(name, averaged);
+        weights_averaged_name(name, averaged);
         const struct safetensor *tensor = safetensors_find(&w->file, averaged);
         if (tensor)
             return tensor;
@@ -231,12 +230,10 @@ int weights_get_state(struct weights *w, const char *key, int rank, const int64_
 
 const char *weights_metadata_text(const struct weights *w, const char *key)
 {
-    if (!w->declaring)
-        return safetensors_metadata(&w->file, key);
     for (int i = 0; i < w->metadata_count; i++)
         if (!strcmp(w->metadata[2 * i], key))
             return w->metadata[2 * i + 1];
-    return NULL;
+    return w->declaring ? NULL : safetensors_metadata(&w->file, key);
 }
 
 static int bad_metadata(const struct weights *w, const char *key, const char *text,
@@ -274,9 +271,14 @@ int weights_metadata_real(const struct weights *w, const char *key, double other
 
 int weights_declare_metadata(struct weights *w, const char *key, const char *value)
 {
-    if (w->metadata_count == METADATA)
-        return -1;
-    char *k = strdup(key), *v = strdup(value);
+    char *v = strdup(value);
+    for (int i = 0; v && i < w->metadata_count; i++)
+        if (!strcmp(w->metadata[2 * i], key)) {
+            free(w->metadata[2 * i + 1]);
+            w->metadata[2 * i + 1] = v;
+            return 0;
+        }
+    char *k = w->metadata_count < METADATA ? strdup(key) : NULL;
     if (!k || !v) {
         free(k);
         free(v);
@@ -304,6 +306,11 @@ int64_t weights_parameters(const struct weights *w)
         sum += count;
     }
     return sum;
+}
+
+const struct safetensors *weights_file(const struct weights *w)
+{
+    return w->declaring ? NULL : &w->file;
 }
 
 const char *const *weights_declared_metadata(const struct weights *w)

@@ -1,0 +1,157 @@
+# Training programs on tiny networks: runs that are killed or stopped and continued, what the
+# trained weights say, what is refused.
+
+bats_require_minimum_version 1.5.0
+load small
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return
+    init-weights refiner --width 8 --mult 1,2 --blocks 1 --attention 2 --heads 2 --groups 4 \
+        -o refiner.safetensors
+    init-weights ldm3d --width 8 --mult 1,2 --blocks 1 --attention 0 --groups 4 \
+        -o ldm3d.safetensors
+    for i in 1 2 3; do
+        noise --shape 3,4,4,6 --seed $i > z_sr$i.npy
+        noise --shape 3,4,4,6 --seed 1$i > z_hr$i.npy
+        noise --shape 4,4,2,4 --seed 2$i > z$i.npy
+    done
+}
+
+setup() {
+    link_files
+    refine=(train-refine-slice -w refiner.safetensors --batch 2 --accumulate 2 --warm-up 4
+        --validate-every 20 --log-every 5 z_sr1.npy z_sr2.npy z_sr3.npy
+        z_hr1.npy z_hr2.npy z_hr3.npy)
+    diffuse=(train-diffuse3d -w ldm3d.safetensors --accumulate 2 --warm-up 4 --ema 0.9
+        z1.npy z2.npy z3.npy)
+}
+
+# metadata KEY FILE: of a safetensors file.
+metadata() {
+    weights_header "$2" | sed -nE 's/.*"'"$1"'":"(([^"\\]|\\.)*)".*/\1/p'
+}
+
+# wait_for FILE
+wait_for() {
+    local i
+    for ((i = 0; i < 6000; i++)); do
+        if [ -e "$1" ]; then return; fi
+        sleep 0.01
+    done
+    false
+}
+
+@test "a run killed and continued ends with the same weights" {
+    for run in refine diffuse; do
+        declare -n command_line=$run
+        "${command_line[@]}" --steps 60 -o whole.safetensors
+        "${command_line[@]}" --steps 60 --checkpoint-minutes 0 -o killed.safetensors &
+        wait_for killed.safetensors
+        kill -KILL $!
+        wait $! || [ $? -eq 137 ]
+        [ "$(metadata step killed.checkpoint)" -lt 60 ]
+        run -0 --separate-stderr "${command_line[@]}" --steps 60 -o killed.safetensors
+        [[ "$stderr" == *": continues after step "* ]]
+        cmp whole.safetensors killed.safetensors
+        [ "$(metadata steps whole.safetensors)" = 60 ]
+        rm whole.* killed.*
+    done
+}
+
+@test "a signal lets the step finish and saves" {
+    "${refine[@]}" -o stopped.safetensors --checkpoint-minutes 1000 2> messages &
+    wait_for stopped.tsv
+    sleep 0.2
+    kill -TERM $!
+    wait $! || [ $? -eq 143 ]
+    steps=$(metadata steps stopped.safetensors)
+    [ "$steps" -ge 1 ]
+    [ "$(metadata step stopped.checkpoint)" = "$steps" ]
+    [ "$(tail -n 1 stopped.tsv | cut -f 1)" = "$steps" ]
+    grep -q "are of step $steps" messages
+    [ "$(find . -name '*.part-*' | wc -l)" -eq 0 ]
+    "${refine[@]}" -o whole.safetensors --steps "$steps"
+    cmp whole.safetensors stopped.safetensors
+    # Time stops a run too.
+    "${refine[@]}" -o timed.safetensors --minutes 0.0001
+    [ "$(metadata steps timed.safetensors)" -ge 1 ]
+}
+
+@test "trained weights say what they are, and the samplers take them" {
+    "${refine[@]}" --steps 25 -o r.safetensors
+    [ "$(head -n 1 r.tsv)" = $'step\tseconds\tlearning_rate\tgradient_norm\tvalidation\tloss' ]
+    [ "$(tail -n +2 r.tsv | cut -f 1 | tr '\n' ' ')" = "5 10 15 20 25 " ]
+    [ "$(file -b --mime-type r.png 2> /dev/null || echo image/png)" = image/png ]
+    scale=$(metadata latent_scale r.safetensors)
+    awk "BEGIN { exit !($scale > 0.8 && $scale < 1.25) }" # of standard normals
+    [[ "$(metadata history r.safetensors)" == "init-weights refiner "*"\\ntrain-refine-slice -w refiner.safetensors "* ]]
+    [[ "$(metadata history r.safetensors)" != *--steps* ]]
+    [[ "$(metadata data r.safetensors)" == "z_sr1.npy f4 (3, 4, 4, 6) crc32c "* ]]
+    [ "$(metadata data_history r.safetensors)" = "noise --shape 3,4,4,6 --seed 1" ]
+    [[ "$(weights_header r.safetensors)" == *'"model_ema.out2weight"'* ]]
+    refine-slice -w r.safetensors --steps 5 z_sr1.npy > raw.npy
+    refine-slice -w r.safetensors --steps 5 --ema z_sr1.npy > averaged.npy
+    refine-slice -w refiner.safetensors --steps 5 z_sr1.npy > fresh.npy
+    assert_different raw.npy averaged.npy
+    assert_different raw.npy fresh.npy
+    for predict in v flow; do
+        "${diffuse[@]}" --steps 2 --predict $predict --loss l2 --timesteps 50 -o $predict.safetensors
+        [ "$(metadata parameterization $predict.safetensors)" = $predict ]
+        [ "$(metadata latent_shape $predict.safetensors)" = 4,4,2,4 ]
+        [ "$(metadata timesteps $predict.safetensors)" = 50 ]
+        diffuse3d -w $predict.safetensors -n 1 --steps 5 --sampler dpm++ > $predict.npy
+        [ "$(field shape $predict.npy)" = "[4,4,2,4]" ]
+    done
+    # Trained on from there: the weights' own process.
+    train-diffuse3d -w flow.safetensors --steps 1 z1.npy z2.npy -o on.safetensors
+    [ "$(metadata parameterization on.safetensors)" = flow ]
+    [ "$(metadata latent_scale on.safetensors)" = "$(metadata latent_scale flow.safetensors)" ]
+}
+
+@test "a network learns" {
+    # The same latent everywhere: what is left of the noise tells all.
+    for i in 1 2 3; do cp z1.npy same$i.npy; done
+    train-diffuse3d -w ldm3d.safetensors --accumulate 2 --batch 4 --warm-up 10 --learning-rate 5e-3 \
+        --log-every 40 --validate-every 40 --steps 160 same?.npy -o learned.safetensors
+    awk -F '\t' 'NR == 2 { first = $5 } NR == 5 { exit !($5 < 0.8 * first) }' learned.tsv
+}
+
+@test "memory bounds the plan and changes no result" {
+    for i in 1 2 3 4; do noise --shape 2,4,16,24 --seed $i > wide$i.npy; done
+    refine=(train-refine-slice -w refiner.safetensors --batch 2 --steps 3 wide?.npy)
+    run -0 --separate-stderr "${refine[@]}" -v -o free.safetensors
+    [[ "$stderr" =~ plan:\ ([0-9.]+)\ MiB ]]
+    bytes=$(awk "BEGIN { printf \"%d\", ${BASH_REMATCH[1]} * 1048576 * 0.9 }")
+    "${refine[@]}" --memory "$bytes" -o bounded.safetensors
+    cmp free.safetensors bounded.safetensors
+    run -2 --separate-stderr "${refine[@]}" --memory 2M -o small.safetensors
+    [[ "$stderr" == *MiB*allow* ]]
+    [ ! -e small.safetensors ]
+}
+
+# refused WORD COMMAND...: exit 2, one line with the word, nothing written.
+refused() {
+    local word=$1
+    shift
+    run -2 --separate-stderr "$@" -o refused.safetensors
+    echo "$stderr"
+    [[ "$stderr" == *"$word"* ]]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    [ ! -e refused.safetensors ]
+}
+
+@test "what cannot be trained is refused" {
+    refused "as many of z_sr as of z_hr" train-refine-slice -w refiner.safetensors z_sr1.npy
+    refused "--held-out 1 of 1" train-diffuse3d -w ldm3d.safetensors z1.npy
+    refused "where f4 (3, 4, 4, 6) is expected" \
+        train-refine-slice -w refiner.safetensors z_sr1.npy z_sr2.npy z_hr1.npy z2.npy
+    refused "2-D U-Net" train-diffuse3d -w refiner.safetensors z1.npy z2.npy
+    refused "missing.npy" train-diffuse3d -w ldm3d.safetensors missing.npy
+    refused "not an NPY array" train-diffuse3d -w ldm3d.safetensors ldm3d.safetensors
+    refused "schedule" train-diffuse3d -w ldm3d.safetensors --schedule wrong z1.npy z2.npy
+    run -2 --separate-stderr "${diffuse[@]}" --steps 1 -o -
+    [[ "$stderr" == *"need a file's name"* ]]
+    "${diffuse[@]}" --steps 1 -o mine.safetensors
+    run -2 --separate-stderr "${diffuse[@]}" --steps 1 --seed 2 -o mine.safetensors
+    [[ "$stderr" == *"mine.checkpoint: is of another run"* ]]
+}
