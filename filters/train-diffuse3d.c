@@ -2,10 +2,8 @@
  *   files: latents z (D',4,H',W') f4    -o: weights */
 #include "lib/training/denoising_options.h"
 
-#include <math.h>
-
 /* MODEL.md "Training", 3. */
-static struct train_options train = {TRAIN_DEFAULTS, .batch = 1, .rate = 1.8e-5, .warm_up = 10000};
+static struct train_options train = {DENOISING_DEFAULTS, .batch = 1, .rate = 1.8e-5};
 
 static const struct option options[] = {
     DENOISING_OPTIONS,

@@ -2,11 +2,9 @@
  *   files: latents z_sr (D,4,H',W') f4, then as many z_hr    -o: weights */
 #include "lib/training/denoising_options.h"
 
-#include <math.h>
-
 /* MODEL.md "Training", 4. */
-static struct train_options train = {TRAIN_DEFAULTS, .batch = 16, .rate = 4.5e-6 * 64,
-                                     .warm_up = 10000, .ema = 0.9999};
+static struct train_options train = {DENOISING_DEFAULTS, .batch = 16, .rate = 4.5e-6 * 64,
+                                     .ema = 0.9999};
 
 static const struct option options[] = {
     DENOISING_OPTIONS,

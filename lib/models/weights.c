@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY = 192, METADATA = 16 };
+enum { KEY = 192 };
 
 struct weights {
     struct safetensors file;
     bool declaring, ema, frozen;
     struct parameters *parameters; /* training; not owned */
+    const char *const *only;       /* texts in the keys of what learns; NULL: all */
     char prefix[KEY];
 
     struct safetensor *list; /* declaring: what was asked for; names are owned */
     int64_t count;
-    char *metadata[2 * METADATA + 1];
+    char *metadata[2 * WEIGHTS_METADATA + 1];
     int metadata_count;
 };
 
@@ -152,6 +153,19 @@ void weights_freeze(struct weights *w, bool frozen)
     w->frozen = frozen;
 }
 
+void weights_train_only(struct weights *w, const char *const *parts)
+{
+    w->only = parts;
+}
+
+static bool is_frozen(const struct weights *w, const char *key)
+{
+    bool chosen = !w->only;
+    for (const char *const *part = w->only; part && *part; part++)
+        chosen |= strstr(key, *part) != NULL;
+    return w->frozen || !chosen;
+}
+
 bool weights_trains(const struct weights *w)
 {
     return w->parameters && !w->frozen;
@@ -166,7 +180,7 @@ static struct parameter *find_parameter(const struct weights *w, const char *key
 
 float *weights_gradient(const struct weights *w, const char *key)
 {
-    struct parameter *parameter = w->frozen ? NULL : find_parameter(w, key);
+    struct parameter *parameter = is_frozen(w, key) ? NULL : find_parameter(w, key);
     return parameter ? parameter->gradient : NULL;
 }
 
@@ -175,11 +189,12 @@ static int hand_out_parameter(struct weights *w, const char *key, const char *na
                               struct weight *weight, struct error *error)
 {
     struct parameter *parameter = find_parameter(w, key);
-    if (!parameter && w->frozen)
+    bool frozen = is_frozen(w, key);
+    if (!parameter && frozen)
         return 0;
     if (!parameter)
         parameter = parameters_add(w->parameters, name, weight, error);
-    if (!parameter || (learns && !w->frozen && parameter_want_gradient(parameter, error)))
+    if (!parameter || (learns && !frozen && parameter_want_gradient(parameter, error)))
         return -1;
     weight->data = parameter->value;
     weight->dtype = DTYPE_F32;
@@ -278,7 +293,7 @@ int weights_declare_metadata(struct weights *w, const char *key, const char *val
             w->metadata[2 * i + 1] = v;
             return 0;
         }
-    char *k = w->metadata_count < METADATA ? strdup(key) : NULL;
+    char *k = w->metadata_count < WEIGHTS_METADATA ? strdup(key) : NULL;
     if (!k || !v) {
         free(k);
         free(v);

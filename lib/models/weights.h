@@ -8,6 +8,8 @@
 #include "lib/io/safetensors.h"
 #include "lib/models/parameters.h"
 
+enum { WEIGHTS_METADATA = 16 }; /* keys that can be declared */
+
 struct weights;
 
 /* Map a file. With ema, averaged weights are taken where the file holds them under "model_ema."
@@ -38,6 +40,10 @@ void weights_train(struct weights *weights, struct parameters *parameters);
 /* While frozen, what is asked for gets no gradient, and what is no parameter yet stays the file's.
  */
 void weights_freeze(struct weights *weights, bool frozen);
+
+/* Only weights whose keys contain one of these texts (NULL at the end) learn; the others stay the
+ * file's. NULL: all learn. The list is the caller's. */
+void weights_train_only(struct weights *weights, const char *const *parts);
 
 /* Are the weights asked for now parameters that learn? */
 bool weights_trains(const struct weights *weights);

@@ -135,9 +135,9 @@ static int build(struct denoising *d, struct error *error)
                           layer_channels_last(&b, &target, 1, true), 1.0f);
     layer_scalar_output(&b, loss);
     struct gradient_seed seed = {loss, -1};
-    int64_t taken =
-        denoising_buffers(d) + d->sample_bytes + state_bytes(d->parameters, o->ema > 0.0);
-    return train_network_finish(&d->network, &b, &seed, 1, &d->stage, taken);
+    struct train_memory memory = {o->memory, denoising_buffers(d) + d->sample_bytes +
+                                                 state_bytes(d->parameters, o->ema > 0.0)};
+    return train_network_finish(&d->network, &b, &seed, 1, d->stage.backend, memory);
 }
 
 static int allocate(struct denoising *d, struct error *error)
@@ -193,11 +193,12 @@ void denoising_close(struct denoising *d)
 
 void denoising_trainer(struct denoising *d, struct trainer *trainer)
 {
-    static const char *const losses[] = {"loss", NULL};
+    static const char *const losses[] = {"loss", NULL}, *const measures[] = {"validation", NULL};
     bool held = d->options->held_out > 0;
     *trainer = (struct trainer){
         .context = d,
         .losses = losses,
+        .measures = measures,
         .compute = compute,
         .validate = held ? validate : NULL,
         .draw = denoising_draw,

@@ -21,11 +21,9 @@ static int open_sampler(const struct denoising *d, struct denoiser **denoiser, i
         .initial = RANDOM_TRAINING,
         .step = RANDOM_TRAINING,
     };
-    struct stage_settings stage = d->stage;
-    stage.memory = 0;
     *slices = d->dims == 3 ? d->slices : d->held_items < SHOWN ? d->held_items : SHOWN;
     return denoiser_open(denoiser, d->weights, d->dims, *slices, d->c, d->h, d->w, &settings,
-                         &stage, error);
+                         &d->stage, error);
 }
 
 int denoising_plan_samples(struct denoising *d, struct error *error)

@@ -12,7 +12,7 @@ struct denoising_options denoising_options;
 const char *const denoising_parameterizations[] = {"weights", "eps", "v", "flow", NULL};
 const char *const denoising_losses[] = {"l1", "l2", NULL};
 
-void denoising_filter(struct filter *filter, int dims, const struct train_options *train)
+void denoising_filter(struct filter *filter, int dims, struct train_options *train)
 {
     const struct denoising_options *o = &denoising_options;
     struct error *error = &filter->error;
@@ -29,6 +29,7 @@ void denoising_filter(struct filter *filter, int dims, const struct train_option
     struct trainer trainer;
     struct denoising *denoising;
     char *run;
+    train->memory = filter_settings.memory;
     filter_check(filter, dataset_open(&data, (const char *const *)filter->file, filter->files,
                                       LATENT_CHANNELS, error));
     struct weights *weights = stage_filter_weights(filter);

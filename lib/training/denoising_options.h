@@ -4,6 +4,8 @@
 
 #include "lib/training/train_options.h"
 
+#include <math.h>
+
 struct denoising_options {
     int parameterization, loss; /* indices; parameterization 0: from the weights */
     const char *schedule;
@@ -32,12 +34,16 @@ extern const char *const denoising_parameterizations[], *const denoising_losses[
      "whose metadata is silent and that are trained already"}
 /* clang-format on */
 
+/* MODEL.md "Training", 3 and 4. */
+#define DENOISING_DEFAULTS                                                                         \
+    TRAIN_DEFAULTS, .beta2 = 0.999, .decay = 0.01, .clip = INFINITY, .warm_up = 10000
+
 #define DENOISING_DETAILS                                                                          \
     "What the metadata of the weights says of the diffusion process is kept; options replace it, " \
     "and the trained weights say what they were trained for, so that the samplers follow: "        \
     "parameterization, schedule, timesteps, latent_scale, clip."
 
 /* The whole program: data, weights, trainer, run. dims: 3, or 2 with pairs of latents. */
-void denoising_filter(struct filter *filter, int dims, const struct train_options *train);
+void denoising_filter(struct filter *filter, int dims, struct train_options *train);
 
 #endif

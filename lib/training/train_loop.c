@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { COLUMN_SECONDS, COLUMN_RATE, COLUMN_NORM, COLUMN_VALIDATION, COLUMN_LOSSES };
+enum { COLUMN_SECONDS, COLUMN_RATE, COLUMN_NORM, COLUMN_MEASURES };
 enum { NUMBER_SECONDS = 2 }; /* in state.number: time spent in steps so far */
 
 struct loop {
@@ -20,6 +20,7 @@ struct loop {
     const struct trainer *trainer;
     struct weights *weights;
     const char *run;
+    int measures; /* columns of the log */
     struct training_state state;
     struct train_log log;
     struct progress progress;
@@ -86,16 +87,18 @@ static void check_memory(struct loop *l)
     total = state + l->trainer->bytes;
     filter_detail(l->filter, "plan: %.1f MiB = parameters and optimizer %.1f + networks %.1f",
                   (double)total / mib, (double)state / mib, (double)l->trainer->bytes / mib);
-    if (filter_settings.memory && total > filter_settings.memory)
+    if (l->options->memory && total > l->options->memory)
         filter_fail(l->filter, "the plan needs %.1f MiB, --memory allows %.1f MiB",
-                    (double)total / mib, (double)filter_settings.memory / mib);
+                    (double)total / mib, (double)l->options->memory / mib);
 }
 
 static void open_log(struct loop *l)
 {
-    const char *names[TRAIN_LOG_COLUMNS + 1] = {"seconds", "learning_rate", "gradient_norm",
-                                                "validation"};
-    int count = COLUMN_LOSSES;
+    const char *names[TRAIN_LOG_COLUMNS + 1] = {"seconds", "learning_rate", "gradient_norm"};
+    int count = COLUMN_MEASURES;
+    for (const char *const *measure = l->trainer->measures; *measure; measure++)
+        names[count++] = *measure;
+    l->measures = count - COLUMN_MEASURES;
     for (const char *const *loss = l->trainer->losses; *loss; loss++)
         names[count++] = *loss;
     check(l, train_log_open(&l->log, l->table, names, l->state.step, &l->filter->error));
@@ -125,11 +128,11 @@ static void validate(struct loop *l)
 {
     struct error *error = &l->filter->error;
     struct picture picture;
-    double loss;
+    double measures[TRAINER_MEASURES];
     if (!l->trainer->validate)
         return;
     ema_swap(&l->state.ema);
-    int status = l->trainer->validate(l->trainer->context, &loss, error);
+    int status = l->trainer->validate(l->trainer->context, measures, error);
     if (!status)
         status = l->trainer->draw(l->trainer->context, &picture, error);
     ema_swap(&l->state.ema);
@@ -138,8 +141,11 @@ static void validate(struct loop *l)
     check(l, status);
     check(l, png_write(l->picture, &picture, error));
     picture_free(&picture);
-    train_log_add(&l->log, COLUMN_VALIDATION, loss);
-    filter_detail(l->filter, "step %" PRId64 ": validation loss %.5g", l->state.step, loss);
+    for (int i = 0; i < l->measures; i++) {
+        train_log_add(&l->log, COLUMN_MEASURES + i, measures[i]);
+        filter_detail(l->filter, "step %" PRId64 ": %s %.5g", l->state.step,
+                      l->trainer->measures[i], measures[i]);
+    }
 }
 
 static void step(struct loop *l)
@@ -158,7 +164,7 @@ static void step(struct loop *l)
     train_log_add(&l->log, COLUMN_RATE, rate);
     train_log_add(&l->log, COLUMN_NORM, norm);
     for (int i = 0; l->trainer->losses[i]; i++)
-        train_log_add(&l->log, COLUMN_LOSSES + i, losses[i]);
+        train_log_add(&l->log, COLUMN_MEASURES + l->measures + i, losses[i]);
     progress_advance(&l->progress, 1);
     if (l->progress.done == s->step)
         snprintf(l->progress.note, sizeof l->progress.note, "loss %.4g", losses[0]);

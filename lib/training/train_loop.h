@@ -7,7 +7,7 @@
 #include "lib/training/state.h"
 #include "lib/training/train_options.h"
 
-enum { TRAINER_LOSSES = 8 };
+enum { TRAINER_LOSSES = 8, TRAINER_MEASURES = 2 };
 
 struct trainer {
     void *context;
@@ -17,9 +17,11 @@ struct trainer {
      * step has as many parts as --accumulate says; its gradient is their mean. */
     int (*compute)(void *context, int64_t step, int64_t part, double *losses, struct error *error);
 
-    /* The watched loss of held-out samples, the same ones at every step. Gradients may change.
-     * NULL: nothing is held out. */
-    int (*validate)(void *context, double *loss, struct error *error);
+    const char *const *measures; /* of held-out samples, their names, NULL at the end */
+
+    /* Measure held-out samples, the same ones at every step. Gradients may change. NULL: nothing is
+     * held out. */
+    int (*validate)(void *context, double *measures, struct error *error);
 
     /* A picture of held-out samples; picture_free frees it. */
     int (*draw)(void *context, struct picture *picture, struct error *error);

@@ -11,20 +11,20 @@ int train_network_begin(struct builder *b, struct weights *weights, enum dtype a
 
 int train_network_finish(struct network **network, struct builder *b,
                          const struct gradient_seed *seeds, int count,
-                         const struct stage_settings *settings, int64_t taken)
+                         const struct backend *backend, struct train_memory memory)
 {
     struct gradient_request request = {.seed = seeds, .seeds = count};
-    int64_t left = settings->memory ? settings->memory - taken : 0;
-    if (settings->memory && left <= 0)
+    int64_t left = memory.allowed ? memory.allowed - memory.taken : 0;
+    if (memory.allowed && left <= 0)
         layer_fail(b, "parameters, optimizer and batches need %.1f MiB, --memory allows %.1f MiB",
-                   (double)taken / (1 << 20), (double)settings->memory / (1 << 20));
+                   (double)memory.taken / (1 << 20), (double)memory.allowed / (1 << 20));
     if (b->failed || graph_differentiate(b->graph, &request, NULL, b->error)) {
         graph_destroy(b->graph);
         return -1;
     }
-    if (!network_create_training(network, b->graph, settings->backend, left, b->error))
+    if (!network_create_training(network, b->graph, backend, left, b->error))
         return 0;
     return left ? error_prefix(b->error, "beside %.1f MiB of parameters, optimizer and batches",
-                               (double)taken / (1 << 20))
+                               (double)memory.taken / (1 << 20))
                 : -1;
 }

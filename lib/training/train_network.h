@@ -10,12 +10,15 @@
 int train_network_begin(struct builder *builder, struct weights *weights, enum dtype activations,
                         struct error *error);
 
-/* Differentiate the sum of `seeds` (lib/engine/gradient.h) and plan the graph. settings->memory,
- * less `taken` bytes that others need, bounds the plan. The graph is gone afterwards or the
- * network's. */
+/* Bytes that may be planned for, 0: no bound, and those of them that others take. */
+struct train_memory {
+    int64_t allowed, taken;
+};
 
+/* Differentiate the sum of `seeds` (lib/engine/gradient.h) and plan the graph within what memory is
+ * left. The graph is gone afterwards or the network's. */
 int train_network_finish(struct network **network, struct builder *builder,
                          const struct gradient_seed *seeds, int count,
-                         const struct stage_settings *settings, int64_t taken);
+                         const struct backend *backend, struct train_memory memory);
 
 #endif

@@ -11,12 +11,12 @@ struct train_options {
     double rate, beta2, decay, clip, ema;
     int64_t validate_every, log_every; /* steps */
     double checkpoint_minutes;
+    int64_t memory; /* bytes to plan for; 0: no bound */
 };
 
-/* What a program's own settings begin with. */
+/* What all programs' settings begin with. */
 #define TRAIN_DEFAULTS                                                                             \
-    .accumulate = 4, .held_out = 1, .beta2 = 0.999, .decay = 0.01, .clip = INFINITY,               \
-    .validate_every = 500, .log_every = 10, .checkpoint_minutes = 10
+    .accumulate = 4, .held_out = 1, .validate_every = 500, .log_every = 10, .checkpoint_minutes = 10
 
 /* What every training program's page says. */
 #define TRAIN_DETAILS                                                                              \
