@@ -15,6 +15,16 @@ setup_file() {
         noise --shape 3,4,4,6 --seed 1$i > z_hr$i.npy
         noise --shape 4,4,2,4 --seed 2$i > z$i.npy
     done
+    eye=$BATS_TEST_DIRNAME/../../testdata/eye-32x64x64.tif
+    local size=(--mult 1,2,2 --blocks 1 --groups 4 --codes 64)
+    init-weights autoencoder2d --width 8 "${size[@]}" -o autoencoder2d.safetensors
+    init-weights nhae --width 4 --width2d 8 --levels 1 "${size[@]}" -o nhae.safetensors \
+        --from autoencoder2d.safetensors
+    init-weights multislice --width 8 "${size[@]}" --from nhae.safetensors -o multislice.safetensors
+    init-weights discriminator --width 4 -o discriminator.safetensors
+    for i in 0 1 2; do
+        tiff-to-tensor "$eye" | crop --to 10,24,32 --from $((10 * i)),20,16 > v$i.npy
+    done
 }
 
 setup() {
@@ -24,6 +34,13 @@ setup() {
         z_hr1.npy z_hr2.npy z_hr3.npy)
     diffuse=(train-diffuse3d -w ldm3d.safetensors --accumulate 2 --warm-up 4 --ema 0.9
         z1.npy z2.npy z3.npy)
+    auto=(train-autoencoder2d -w autoencoder2d.safetensors --crop 16,24 --batch 2 --accumulate 2
+        --discriminator discriminator.safetensors --adversarial-start 3 v0.npy v1.npy v2.npy)
+    nhae=(train-nhae -w nhae.safetensors --crop 8,16,16 --batch 3 --accumulate 2
+        --discriminator discriminator.safetensors v0.npy v1.npy v2.npy)
+    multislice=(train-decode-multislice -w multislice.safetensors --encoder nhae.safetensors
+        --crop 16,16 --batch 3 --accumulate 1 --ema 0.99
+        --discriminator discriminator.safetensors v0.npy v1.npy v2.npy)
 }
 
 # metadata KEY FILE: of a safetensors file.
@@ -42,18 +59,18 @@ wait_for() {
 }
 
 @test "a run killed and continued ends with the same weights" {
-    for run in refine diffuse; do
-        declare -n command_line=$run
-        "${command_line[@]}" --steps 60 -o whole.safetensors
-        "${command_line[@]}" --steps 60 --checkpoint-minutes 0 -o killed.safetensors &
+    for name in refine diffuse auto nhae multislice; do
+        declare -n command_line=$name
+        "${command_line[@]}" --checkpoint-minutes 0 -o killed.safetensors &
         wait_for killed.safetensors
         kill -KILL $!
         wait $! || [ $? -eq 137 ]
-        [ "$(metadata step killed.checkpoint)" -lt 60 ]
-        run -0 --separate-stderr "${command_line[@]}" --steps 60 -o killed.safetensors
-        [[ "$stderr" == *": continues after step "* ]]
+        steps=$(($(metadata step killed.checkpoint) + 5))
+        run -0 --separate-stderr "${command_line[@]}" --steps $steps -o killed.safetensors
+        [[ "$stderr" == *": continues after step $((steps - 5))"* ]]
+        "${command_line[@]}" --steps $steps -o whole.safetensors
         cmp whole.safetensors killed.safetensors
-        [ "$(metadata steps whole.safetensors)" = 60 ]
+        [ "$(metadata steps whole.safetensors)" = $steps ]
         rm whole.* killed.*
     done
 }
@@ -106,6 +123,50 @@ wait_for() {
     train-diffuse3d -w flow.safetensors --steps 1 z1.npy z2.npy -o on.safetensors
     [ "$(metadata parameterization on.safetensors)" = flow ]
     [ "$(metadata latent_scale on.safetensors)" = "$(metadata latent_scale flow.safetensors)" ]
+}
+
+@test "trained auto-encoders serve the filters, and grow into one another" {
+    "${auto[@]}" --steps 10 --validate-every 5 -o a.safetensors
+    columns=$'validation\tpsnr\tl1\tcodebook\tgenerator\tadaptive_weight\tdiscriminator'
+    [ "$(head -n 1 a.tsv)" = $'step\tseconds\tlearning_rate\tgradient_norm\t'"$columns" ]
+    [ "$(awk -F '\t' 'NR == 2 { print $9 }' a.tsv)" != 0 ]
+    crop --to 10,24,32 v0.npy | encode2d -w a.safetensors > z_a.npy
+    encode2d -w autoencoder2d.safetensors v0.npy > z_fresh.npy
+    assert_different z_a.npy z_fresh.npy
+    init-weights nhae --from a.safetensors --width 4 --width2d 8 --levels 1 --mult 1,2,2 \
+        --blocks 1 --groups 4 --codes 64 -o n0.safetensors
+    encode2d -w n0.safetensors v0.npy > grown.npy
+    assert_same grown.npy z_a.npy
+    train-nhae -w n0.safetensors --discriminator a.safetensors --crop 8,16,16 --steps 2 \
+        -o n.safetensors v?.npy
+    encode2d -w n.safetensors v0.npy > frozen.npy
+    assert_same frozen.npy z_a.npy
+    for weights in n0 n; do
+        crop --to 8,24,32 v0.npy | downsample -f 2 | encode3d -w $weights.safetensors > z_$weights.npy
+        latent-sr -w $weights.safetensors z_$weights.npy > z_sr_$weights.npy
+    done
+    assert_different z_n0.npy z_n.npy
+    assert_different z_sr_n0.npy z_sr_n.npy
+    init-weights multislice --from n.safetensors --width 8 --mult 1,2,2 --blocks 1 --groups 4 \
+        --codes 64 -o m0.safetensors
+    train-decode-multislice -w m0.safetensors --encoder n.safetensors --crop 16,16 --steps 2 \
+        -o m.safetensors v?.npy
+    decode-multislice -w m0.safetensors z_sr_n.npy > before.npy
+    decode-multislice -w m.safetensors z_sr_n.npy > after.npy
+    [ "$(field shape after.npy)" = "[8,24,32]" ]
+    assert_different before.npy after.npy
+    history=$(metadata history m.safetensors)
+    for program in "init-weights autoencoder2d" train-autoencoder2d "init-weights nhae" train-nhae \
+        "init-weights multislice" train-decode-multislice; do
+        [[ "$history" == *"$program "* ]]
+    done
+}
+
+@test "an auto-encoder learns" {
+    # The mean gray alone would leave four fifths of the first steps' error.
+    train-autoencoder2d -w autoencoder2d.safetensors --learning-rate 1e-3 --batch 4 --steps 90 \
+        --validate-every 90 --log-every 10 v?.npy -o learned.safetensors
+    awk -F '\t' 'NR == 2 { first = $7 } END { exit !($7 < 0.7 * first) }' learned.tsv
 }
 
 @test "a network learns" {
