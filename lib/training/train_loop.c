@@ -114,14 +114,20 @@ static void write_weights(struct loop *l)
     check(l, state_write_weights(&l->state, l->weights, filter_settings.output, &l->filter->error));
 }
 
+/* A signal that asked to stop has done so; what goes wrong from here on is said. A second one ends
+ * the program and leaves the last checkpoint. */
 static void save(struct loop *l)
 {
+    int signal = progress_signal();
+    progress_interrupt(0);
     if (l->saved_step != l->state.step) {
         check(l, state_save(&l->state, l->run, l->checkpoint, &l->filter->error));
         l->saved_step = l->state.step;
     }
     write_weights(l);
     l->saved = now();
+    if (signal)
+        progress_interrupt(signal);
 }
 
 static void validate(struct loop *l)
@@ -148,6 +154,19 @@ static void validate(struct loop *l)
     }
 }
 
+/* What the progress line says beside its own count, which begins where this call did. */
+static void describe(struct loop *l, double loss)
+{
+    double minutes = l->options->minutes - (now() - l->start) / 60.0;
+    char *text = l->progress.note;
+    int room = sizeof l->progress.note, used = 0;
+    if (l->progress.done + 1 != l->state.step)
+        used = snprintf(text, (size_t)room, "step %" PRId64 ", ", l->state.step);
+    used += snprintf(text + used, (size_t)(room - used), "loss %.4g", loss);
+    if (l->options->minutes > 0.0)
+        snprintf(text + used, (size_t)(room - used), ", %.0f min left", fmax(minutes, 0.0));
+}
+
 static void step(struct loop *l)
 {
     double losses[TRAINER_LOSSES], norm, begun = now();
@@ -165,12 +184,8 @@ static void step(struct loop *l)
     train_log_add(&l->log, COLUMN_NORM, norm);
     for (int i = 0; l->trainer->losses[i]; i++)
         train_log_add(&l->log, COLUMN_MEASURES + l->measures + i, losses[i]);
+    describe(l, losses[0]);
     progress_advance(&l->progress, 1);
-    if (l->progress.done == s->step)
-        snprintf(l->progress.note, sizeof l->progress.note, "loss %.4g", losses[0]);
-    else
-        snprintf(l->progress.note, sizeof l->progress.note, "step %" PRId64 ", loss %.4g", s->step,
-                 losses[0]);
 }
 
 /* After a step: what is due. */

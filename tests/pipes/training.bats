@@ -216,3 +216,85 @@ refused() {
     run -2 --separate-stderr "${diffuse[@]}" --steps 1 --seed 2 -o mine.safetensors
     [[ "$stderr" == *"mine.checkpoint: is of another run"* ]]
 }
+
+# No temporary file is left.
+assert_clean() {
+    [ "$(find . -name '*.part-*' | wc -l)" -eq 0 ]
+}
+
+@test "a run that diverges says so and leaves the last checkpoint" {
+    local wild=(train-diffuse3d -w ldm3d.safetensors -q --accumulate 1 --loss l2 --learning-rate 1
+        --warm-up 200 --steps 2000 z1.npy z2.npy z3.npy)
+    run -2 --separate-stderr "${wild[@]}" --checkpoint-minutes 0 -o d.safetensors
+    echo "$stderr"
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    pattern='^train-diffuse3d: diverged at step ([0-9]+): .*; d.safetensors and d.checkpoint are of step ([0-9]+)$'
+    [[ "$stderr" =~ $pattern ]]
+    [ "$((BASH_REMATCH[1] - 1))" = "${BASH_REMATCH[2]}" ]
+    [ "$(metadata step d.checkpoint)" = "${BASH_REMATCH[2]}" ]
+    [ "$(metadata steps d.safetensors)" = "${BASH_REMATCH[2]}" ]
+    assert_clean
+    run -2 --separate-stderr "${wild[@]}" -o e.safetensors
+    [[ "$stderr" == *"; nothing was saved before" ]]
+    [ ! -e e.safetensors ]
+}
+
+@test "a disk that is full at a checkpoint stops the run and leaves the one before" {
+    "${refine[@]}" --steps 4 -o t.safetensors
+    cp t.safetensors before.safetensors
+    cp t.checkpoint before.checkpoint
+    run -2 --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 200; exec "$@"' - \
+        "${refine[@]}" -q --steps 8 -o t.safetensors
+    echo "$stderr"
+    [[ "$stderr" == "train-refine-slice: writing t.checkpoint: "* ]]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    cmp t.safetensors before.safetensors
+    cmp t.checkpoint before.checkpoint
+    assert_clean
+    "${refine[@]}" --steps 8 -o t.safetensors
+    "${refine[@]}" --steps 8 -o whole.safetensors
+    cmp t.safetensors whole.safetensors
+}
+
+@test "a second signal ends a run at once and leaves the checkpoint before" {
+    local long=(train-refine-slice -w refiner.safetensors --batch 64 --accumulate 4096
+        --checkpoint-minutes 0 z_sr1.npy z_sr2.npy z_hr1.npy z_hr2.npy -o l.safetensors)
+    for signal in INT TERM; do
+        # A shell's background job ignores SIGINT; env gives it back.
+        env --default-signal=INT "${long[@]}" 2> messages &
+        wait_for l.tsv
+        sleep 0.3
+        kill -$signal $!
+        sleep 0.3
+        kill -0 $! # it finishes its step, which takes long
+        kill -$signal $!
+        SECONDS=0
+        status=0
+        wait $! || status=$?
+        [ "$status" -eq $((128 + $(kill -l $signal))) ]
+        [ "$SECONDS" -le 2 ]
+        [ ! -e l.safetensors ]
+        [ ! -e l.checkpoint ]
+        assert_clean
+        rm l.tsv
+    done
+}
+
+@test "curves of a log are drawn, and what is no log is refused" {
+    "${auto[@]}" --steps 12 --log-every 3 --validate-every 6 -o a.safetensors
+    plot-log a.tsv -o a-curves.png
+    plot-log < a.tsv | cmp - a-curves.png
+    # Nine columns beside step and seconds, two abreast: 5 rows of 220 pixels by 2 of 560.
+    [ "$(od -An -tx1 -j 16 -N 8 a-curves.png | tr -d ' ')" = 000004600000044c ]
+    plot-log --log a.tsv > logarithmic.png
+    run ! cmp -s logarithmic.png a-curves.png
+    for text in '' 'loss\n1\n' 'step\tloss\n' 'step\tloss\n1\n' 'step\tloss\n2\t1\n1\t1\n' \
+        'step\tloss\n1\tx\n' 'step\tloss\n1\t\n'; do
+        # shellcheck disable=SC2059 # the format is the file
+        printf "$text" > bad.tsv
+        run -2 --separate-stderr plot-log bad.tsv
+        [[ "$stderr" == "plot-log: bad.tsv: "* || "$stderr" == "plot-log: the log holds"* ]]
+        [ -z "$output" ]
+    done
+    run -2 --separate-stderr plot-log missing.tsv
+}
