@@ -11,6 +11,7 @@
 #include <string.h>
 
 static int mode;
+static bool square;
 static const char *window;
 static struct option_shape at;
 static struct view_settings settings;
@@ -28,6 +29,8 @@ static const struct option options[] = {
      .meaning = "evenly spaced slices of a montage or of each channel"},
     {.name = "window", .type = OPTION_STRING, .target = &window, .argument = "LO,HI",
      .unset = "by kind", .meaning = "values that are black and white"},
+    {.name = "square", .type = OPTION_FLAG, .target = &square,
+     .meaning = "draw voxels as squares, whatever their spacing"},
     FILTER_OPTIONS,
     {0},
 };
@@ -112,6 +115,8 @@ int main(int argc, char **argv)
     for (; filter_next(&filter, &in); count++) {
         if (count > 0)
             save(&picture, count - 1, true);
+        if (square)
+            memset(in.spacing, 0, sizeof in.spacing);
         picture = draw(&in);
     }
     save(&picture, count - 1, count > 1);

@@ -57,7 +57,7 @@ static const char *open_halves(struct convolution_pair_state *s, const struct op
     struct needs needs_of[2];
     for (int half = 0; half < 2; half++) {
         struct operation h = half_of(o, half);
-        if (!is_countable(&h.input[0]))
+        if (!is_countable(&h.input[0]) || !is_countable(&h.output))
             return "the map between is empty or too large";
         const char *why =
             convolution_open(half ? &s->second : &s->first, &h, true, &needs_of[half]);

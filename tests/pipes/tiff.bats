@@ -271,6 +271,8 @@ PYTHON
     [ "$(png_size z.png)" = 52x44 ]
     tensor-view --at 31,0,63 --window 0,100 eye.npy > at.png
     [ "$(png_size at.png)" = 388x260 ]
+    tensor-view --square eye.npy > square.png
+    [ "$(png_size square.png)" = 100x100 ] # 64x64, 32x64; 64x32; 4 between
 }
 
 @test "several arrays are several pictures, but only one goes to stdout" {

@@ -210,6 +210,21 @@ refused() {
     refused "missing.npy" train-diffuse3d -w ldm3d.safetensors missing.npy
     refused "not an NPY array" train-diffuse3d -w ldm3d.safetensors ldm3d.safetensors
     refused "schedule" train-diffuse3d -w ldm3d.safetensors --schedule wrong z1.npy z2.npy
+    refused "H = 18 is not a multiple of 4" \
+        train-autoencoder2d -q -w autoencoder2d.safetensors --crop 18,16 v0.npy v1.npy
+    refused "is smaller than the" \
+        train-autoencoder2d -q -w autoencoder2d.safetensors --crop 32,16 v0.npy v1.npy
+    refused "H,W is expected" train-autoencoder2d -q -w autoencoder2d.safetensors --crop 8 v0.npy
+    refused "a volume u1 or f4" train-autoencoder2d -q -w autoencoder2d.safetensors z1.npy z2.npy
+    refused "no 3-D encoder" train-nhae -q -w autoencoder2d.safetensors v0.npy v1.npy
+    refused "no 3-D adaptors" train-decode-multislice -q -w autoencoder2d.safetensors \
+        --encoder nhae.safetensors v0.npy v1.npy
+    refused "no PatchGAN" train-autoencoder2d -q -w autoencoder2d.safetensors \
+        --discriminator nhae.safetensors v0.npy v1.npy
+    refused "no LPIPS" train-autoencoder2d -q -w autoencoder2d.safetensors \
+        --lpips nhae.safetensors v0.npy v1.npy
+    refused "has another shape" init-weights nhae --from autoencoder2d.safetensors --width2d 16 \
+        --levels 1 --mult 1,2,2 --blocks 1 --groups 4 --codes 64
     run -2 --separate-stderr "${diffuse[@]}" --steps 1 -o -
     [[ "$stderr" == *"need a file's name"* ]]
     "${diffuse[@]}" --steps 1 -o mine.safetensors

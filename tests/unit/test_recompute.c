@@ -132,7 +132,7 @@ static void check_bounds(enum dtype activations)
 {
     static const double share[] = {0.85, 0.75, 0.65};
     struct fixture f;
-    open_fixture(&f, 32);
+    open_fixture(&f, 48);
     struct network *network = create(&f, activations, 0);
     int64_t whole = network_memory(network).total, count;
     double flops = graph_flops(network_graph(network));
