@@ -101,8 +101,9 @@ wait_for() {
     [ "$(file -b --mime-type r.png 2> /dev/null || echo image/png)" = image/png ]
     scale=$(metadata latent_scale r.safetensors)
     awk "BEGIN { exit !($scale > 0.8 && $scale < 1.25) }" # of standard normals
-    [[ "$(metadata history r.safetensors)" == "init-weights refiner "*"\\ntrain-refine-slice -w refiner.safetensors "* ]]
-    [[ "$(metadata history r.safetensors)" != *--steps* ]]
+    history=$(metadata history r.safetensors)
+    [[ "$history" == "init-weights refiner "*"\\ntrain-refine-slice -w refiner.safetensors "* ]]
+    [[ "$history" != *--steps* ]]
     [[ "$(metadata data r.safetensors)" == "z_sr1.npy f4 (3, 4, 4, 6) crc32c "* ]]
     [ "$(metadata data_history r.safetensors)" = "noise --shape 3,4,4,6 --seed 1" ]
     [[ "$(weights_header r.safetensors)" == *'"model_ema.out2weight"'* ]]
@@ -112,7 +113,8 @@ wait_for() {
     assert_different raw.npy averaged.npy
     assert_different raw.npy fresh.npy
     for predict in v flow; do
-        "${diffuse[@]}" --steps 2 --predict $predict --loss l2 --timesteps 50 -o $predict.safetensors
+        "${diffuse[@]}" --steps 2 --predict $predict --loss l2 --timesteps 50 \
+            -o $predict.safetensors
         [ "$(metadata parameterization $predict.safetensors)" = $predict ]
         [ "$(metadata latent_shape $predict.safetensors)" = 4,4,2,4 ]
         [ "$(metadata timesteps $predict.safetensors)" = 50 ]
@@ -142,7 +144,8 @@ wait_for() {
     encode2d -w n.safetensors v0.npy > frozen.npy
     assert_same frozen.npy z_a.npy
     for weights in n0 n; do
-        crop --to 8,24,32 v0.npy | downsample -f 2 | encode3d -w $weights.safetensors > z_$weights.npy
+        crop --to 8,24,32 v0.npy | downsample -f 2 \
+            | encode3d -w $weights.safetensors > z_$weights.npy
         latent-sr -w $weights.safetensors z_$weights.npy > z_sr_$weights.npy
     done
     assert_different z_n0.npy z_n.npy
@@ -165,15 +168,15 @@ wait_for() {
 @test "an auto-encoder learns" {
     # The mean gray alone would leave four fifths of the first steps' error.
     train-autoencoder2d -w autoencoder2d.safetensors --learning-rate 1e-3 --batch 4 --steps 90 \
-        --validate-every 90 --log-every 10 v?.npy -o learned.safetensors
+        --threads 1 --validate-every 90 --log-every 10 v?.npy -o learned.safetensors
     awk -F '\t' 'NR == 2 { first = $7 } END { exit !($7 < 0.7 * first) }' learned.tsv
 }
 
 @test "a network learns" {
     # The same latent everywhere: what is left of the noise tells all.
     for i in 1 2 3; do cp z1.npy same$i.npy; done
-    train-diffuse3d -w ldm3d.safetensors --accumulate 2 --batch 4 --warm-up 10 --learning-rate 5e-3 \
-        --log-every 40 --validate-every 40 --steps 160 same?.npy -o learned.safetensors
+    train-diffuse3d -w ldm3d.safetensors --accumulate 2 --batch 4 --warm-up 10 \
+        --learning-rate 5e-3 --threads 1 --log-every 40 --validate-every 40 --steps 160 same?.npy -o learned.safetensors
     awk -F '\t' 'NR == 2 { first = $5 } NR == 5 { exit !($5 < 0.8 * first) }' learned.tsv
 }
 
@@ -219,7 +222,7 @@ refused() {
     refused "no 3-D encoder" train-nhae -q -w autoencoder2d.safetensors v0.npy v1.npy
     refused "no 3-D adaptors" train-decode-multislice -q -w autoencoder2d.safetensors \
         --encoder nhae.safetensors v0.npy v1.npy
-    refused "no PatchGAN" train-autoencoder2d -q -w autoencoder2d.safetensors \
+    refused "no discriminator" train-autoencoder2d -q -w autoencoder2d.safetensors \
         --discriminator nhae.safetensors v0.npy v1.npy
     refused "no LPIPS" train-autoencoder2d -q -w autoencoder2d.safetensors \
         --lpips nhae.safetensors v0.npy v1.npy
@@ -238,12 +241,13 @@ assert_clean() {
 }
 
 @test "a run that diverges says so and leaves the last checkpoint" {
-    local wild=(train-diffuse3d -w ldm3d.safetensors -q --accumulate 1 --loss l2 --learning-rate 1
-        --warm-up 200 --steps 2000 z1.npy z2.npy z3.npy)
+    local wild=(train-diffuse3d -w ldm3d.safetensors -q --threads 1 --accumulate 1 --loss l2
+        --learning-rate 1 --warm-up 200 --steps 2000 z1.npy z2.npy z3.npy)
     run -2 --separate-stderr "${wild[@]}" --checkpoint-minutes 0 -o d.safetensors
     echo "$stderr"
     [ "${#stderr_lines[@]}" -eq 1 ]
-    pattern='^train-diffuse3d: diverged at step ([0-9]+): .*; d.safetensors and d.checkpoint are of step ([0-9]+)$'
+    pattern='^train-diffuse3d: diverged at step ([0-9]+): .*; '
+    pattern+='d.safetensors and d.checkpoint are of step ([0-9]+)$'
     [[ "$stderr" =~ $pattern ]]
     [ "$((BASH_REMATCH[1] - 1))" = "${BASH_REMATCH[2]}" ]
     [ "$(metadata step d.checkpoint)" = "${BASH_REMATCH[2]}" ]
