@@ -7,6 +7,7 @@
 static struct fresh_settings settings = {.attentions = -1};
 static struct option_shape mult, attention;
 static int64_t seed;
+static const char *from_path;
 
 static const struct option options[] = {
     {.name = "width",
@@ -79,6 +80,12 @@ static const struct option options[] = {
      .high = 1e7,
      .unset = "16384",
      .meaning = "codes of each codebook"},
+    {.name = "from",
+     .type = OPTION_STRING,
+     .target = &from_path,
+     .argument = "FILE",
+     .unset = "everything is fresh",
+     .meaning = "take the tensors that this file holds, such as a trained 2-D auto-encoder's"},
     {.name = "seed",
      .type = OPTION_INT,
      .target = &seed,
@@ -93,7 +100,7 @@ static const struct option options[] = {
 static const struct program program = {
     .name = "init-weights",
     .purpose = "make fresh weights of a part of the cascade",
-    .operands = "autoencoder2d|nhae|ldm3d|refiner|multislice",
+    .operands = "autoencoder2d|nhae|ldm3d|refiner|multislice|discriminator",
     .details = "Writes a safetensors file with the authors' tensor names, with PyTorch's default "
                "initial distributions; -o is required. Without options the sizes are the paper's.",
     .example = "init-weights ldm3d --width 32 --mult 1,2,2 --attention 2,4 --groups 8 -o "
@@ -137,7 +144,7 @@ int main(int argc, char **argv)
     struct weights *weights;
     filter_check(&filter, fresh_declare(&weights, &settings, &filter.error));
     filter_detail(&filter, "%.3f M parameters", (double)weights_parameters(weights) * 1e-6);
-    filter_check(&filter, fresh_write(weights, settings.seed, filter.command_line,
+    filter_check(&filter, fresh_write(weights, settings.seed, from_path, filter.command_line,
                                       filter_settings.output, &filter.error));
     weights_close(weights);
     return filter_finish(&filter);

@@ -13,7 +13,8 @@
         .name = #set, .convert = &convert_simd_##set, .group_norm = &group_norm_simd_##set,        \
         .group_norm_gradient = &group_norm_gradient_simd_##set, .resample = &resample_simd_##set,  \
         .attention = &attention_simd_##set, .linear = &linear_simd_##set,                          \
-        .elementwise = &elementwise_simd_##set, .quantize = &quantize_simd_##set,                  \
+        .elementwise = &elementwise_simd_##set, .optimizer = &optimizer_simd_##set,                \
+        .quantize = &quantize_simd_##set,                                                          \
         .convolution = &convolution_simd_##set,                                                    \
         .convolution_lines = &convolution_lines_simd_##set,                                        \
         .convolution_weights = &convolution_weights_simd_##set, .winograd = &winograd_simd_##set   \

@@ -107,6 +107,15 @@ struct elementwise_simd {
                        float *out, int64_t count);
 };
 
+/* The loops of kernels/optimizer.h, over a block. */
+struct adamw_coefficients;
+struct optimizer_simd {
+    void (*adamw)(float *value, float *m, float *v, const float *gradient, int64_t count,
+                  const struct adamw_coefficients *coefficients);
+    float (*square_sum)(const float *x, int64_t count);
+    void (*average)(float *average, const float *value, float share, int64_t count);
+};
+
 struct quantize_simd {
     /* The index of the code nearest to `value` (c); codes are transposed, (c, count), and count is
      * a multiple of QUANTIZE_BLOCK. */
@@ -247,6 +256,7 @@ struct simd {
     const struct attention_simd *attention;
     const struct linear_simd *linear;
     const struct elementwise_simd *elementwise;
+    const struct optimizer_simd *optimizer;
     const struct quantize_simd *quantize;
     const struct convolution_simd *convolution;
     const struct convolution_lines_simd *convolution_lines;
@@ -262,6 +272,7 @@ struct simd {
     extern const struct attention_simd attention_simd_##set;                                       \
     extern const struct linear_simd linear_simd_##set;                                             \
     extern const struct elementwise_simd elementwise_simd_##set;                                   \
+    extern const struct optimizer_simd optimizer_simd_##set;                                       \
     extern const struct quantize_simd quantize_simd_##set;                                         \
     extern const struct convolution_simd convolution_simd_##set;                                   \
     extern const struct convolution_lines_simd convolution_lines_simd_##set;                       \

@@ -68,8 +68,9 @@ static void show(struct progress *progress, double now, bool last)
     text_duration(countdown ? (double)(progress->total - progress->done) / per_second : elapsed,
                   duration, sizeof duration);
     line_open = progress->live && !last;
-    fprintf(stderr, "%s%s: %" PRId64 "%s %s, %s, %s%s%s", start, progress->program, progress->done,
-            total, progress->unit, rate, duration, countdown ? " left" : "", line_open ? "" : "\n");
+    fprintf(stderr, "%s%s: %" PRId64 "%s %s, %s%s%s, %s%s%s", start, progress->program,
+            progress->done, total, progress->unit, progress->note, progress->note[0] ? ", " : "",
+            rate, duration, countdown ? " left" : "", line_open ? "" : "\n");
     progress->shown = true;
     progress->last = now;
 }

@@ -10,6 +10,7 @@ struct progress {
     const char *program, *unit; /* "steps", "slices" */
     int64_t total, done;
     double start, last;
+    char note[64]; /* shown beside the count: "loss 0.123"; may be set at any time */
     bool silent, live, shown;
 };
 

@@ -30,6 +30,8 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
 #define FILTER_OPTIONS                                                                             \
     {.name = "output", .letter = 'o', .type = OPTION_STRING, .target = &filter_settings.output,    \
      .argument = "FILE", .unset = "stdout", .no_result = true, .meaning = "where to write"},       \
+    FILTER_MANNERS
+#define FILTER_MANNERS                                                                             \
     {.name = "threads", .type = OPTION_INT, .target = &filter_settings.threads, .argument = "N",   \
      .low = 0, .high = 1024, .unset = "all cores", .no_result = true,                              \
      .meaning = "number of threads"},                                                              \

@@ -16,30 +16,39 @@ struct denoiser {
     const struct denoiser_batch *batch;
 };
 
+int denoiser_read_process(struct denoiser_process *p, const struct weights *w, struct error *error)
+{
+    int64_t timesteps;
+    const char *text = weights_metadata_text(w, "clip");
+    p->clip = INFINITY;
+    if (!(text && !strcmp(text, "none")) && weights_metadata_real(w, "clip", 1, &p->clip, error))
+        return -1;
+    return weights_metadata_int(w, "timesteps", 1000, &timesteps, error) ||
+                   weights_metadata_real(w, "latent_scale", 1, &p->latent_scale, error) ||
+                   parameterization_from_name(weights_metadata_text(w, "parameterization"),
+                                              &p->parameterization, error) ||
+                   schedule_create(&p->schedule, weights_metadata_text(w, "schedule"), timesteps,
+                                   p->parameterization, error)
+               ? -1
+               : 0;
+}
+
 /* The sampler's settings from the caller's and the metadata. */
 static int read_metadata(struct denoiser *d, const struct weights *w, struct error *error)
 {
     struct sampler_settings *s = &d->sampler_settings;
-    int64_t timesteps;
-    double clip = 1;
-    const char *text = weights_metadata_text(w, "clip");
-    if (text && !strcmp(text, "none"))
-        clip = INFINITY;
-    else if (weights_metadata_real(w, "clip", 1, &clip, error))
+    struct denoiser_process process;
+    if (denoiser_read_process(&process, w, error))
         return -1;
-    if (weights_metadata_int(w, "timesteps", 1000, &timesteps, error) ||
-        weights_metadata_real(w, "latent_scale", 1, &s->latent_scale, error) ||
-        parameterization_from_name(weights_metadata_text(w, "parameterization"),
-                                   &s->parameterization, error) ||
-        schedule_create(&d->schedule, weights_metadata_text(w, "schedule"), timesteps,
-                        s->parameterization, error))
-        return -1;
+    d->schedule = process.schedule;
+    s->parameterization = process.parameterization;
+    s->latent_scale = process.latent_scale;
     s->kind = d->settings.sampler;
     s->steps = d->settings.steps;
     if (!s->steps && s->kind != SAMPLER_DDPM)
         s->steps = s->kind == SAMPLER_DDIM ? DENOISER_DDIM_STEPS : DENOISER_DPM_STEPS;
     s->eta = d->settings.eta;
-    s->clip = isnan(d->settings.clip) ? clip : d->settings.clip;
+    s->clip = isnan(d->settings.clip) ? process.clip : d->settings.clip;
     s->start = d->settings.start;
     return 0;
 }

@@ -23,6 +23,15 @@ struct denoiser_settings {
     enum random_stage initial, step; /* keys of the noise */
 };
 
+/* The diffusion process that weights are for, as their metadata says. */
+struct denoiser_process {
+    enum parameterization parameterization;
+    struct schedule schedule;  /* the caller's to destroy */
+    double latent_scale, clip; /* clip: of |x₀| as the network sees it; INFINITY: none */
+};
+int denoiser_read_process(struct denoiser_process *process, const struct weights *weights,
+                          struct error *error);
+
 struct denoiser;
 
 /* dims 3: one latent of `slices` slices at a time. dims 2: up to `slices` slices at a time, each

@@ -1,12 +1,14 @@
 #include "lib/models/fresh.h"
 #include "lib/models/autoencoder2d.h"
+#include "lib/models/discriminator.h"
 #include "lib/models/nhae.h"
 #include "lib/models/unet.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *const fresh_parts[] = {"autoencoder2d", "nhae", "ldm3d", "refiner", "multislice", NULL};
+const char *const fresh_parts[] = {"autoencoder2d", "nhae",          "ldm3d", "refiner",
+                                   "multislice",    "discriminator", NULL};
 
 /* The paper's sizes (MODEL.md), by part. */
 static const struct fresh_settings paper[] = {
@@ -33,6 +35,7 @@ static const struct fresh_settings paper[] = {
                        .attention = {2, 4, 8}},
     [FRESH_MULTISLICE] =
         {.width = 128, .mults = 4, .mult = {1, 2, 4, 4}, .blocks = 2, .codes = 16384},
+    [FRESH_DISCRIMINATOR] = {.width = 64, .mults = 3, .mult = {1, 2, 4}},
 };
 
 enum { LATENT_CHANNELS = 4, PAPER_HEADS = 8, PAPER_GROUPS = 32 };
@@ -123,6 +126,17 @@ static void build_unet(struct builder *b, const struct fresh_settings *s)
     unet_build(b, &config, layer_channels_last(b, &x, 1, false), t);
 }
 
+static void build_discriminator(struct builder *b, const struct fresh_settings *s)
+{
+    struct discriminator_config config = {.channels = 1, .layers = s->mults};
+    int64_t size = (int64_t)8 << s->mults; /* any that the strides leave something of */
+    for (int i = 0; i < s->mults; i++)
+        config.width[i] = s->width * s->mult[i];
+    weights_anchor(b->weights, "", "", "", NULL);
+    int x = layer_input(b, 1, 1, 1, size, size);
+    discriminator_build(b, &config, layer_channels_last(b, &x, 1, false));
+}
+
 static int declare_metadata(struct weights *w, const struct fresh_settings *s)
 {
     char heads[24], groups[24];
@@ -130,7 +144,7 @@ static int declare_metadata(struct weights *w, const struct fresh_settings *s)
     snprintf(groups, sizeof groups, "%lld", (long long)s->groups);
     bool unet = s->part == FRESH_LDM3D || s->part == FRESH_REFINER;
     return (unet && weights_declare_metadata(w, "heads", heads)) ||
-                   weights_declare_metadata(w, "groups", groups)
+                   (s->part != FRESH_DISCRIMINATOR && weights_declare_metadata(w, "groups", groups))
                ? -1
                : 0;
 }
@@ -144,6 +158,8 @@ int fresh_declare(struct weights **weights, struct fresh_settings *s, struct err
         layer_fail(&b, "out of memory");
     } else if (s->part == FRESH_LDM3D || s->part == FRESH_REFINER) {
         build_unet(&b, s);
+    } else if (s->part == FRESH_DISCRIMINATOR) {
+        build_discriminator(&b, s);
     } else if (s->part == FRESH_NHAE) {
         build_nhae(&b, s);
     } else {

@@ -10,6 +10,7 @@ enum fresh_part {
     FRESH_LDM3D,         /* global diffusion */
     FRESH_REFINER,       /* slice refiner */
     FRESH_MULTISLICE,    /* decoder with 3-D adaptors, and its quantizer */
+    FRESH_DISCRIMINATOR, /* PatchGAN, for training auto-encoders */
 };
 extern const char *const fresh_parts[]; /* names in that order, NULL at the end */
 
@@ -33,11 +34,13 @@ struct fresh_settings {
 /* Fill in the paper's sizes where settings leave them open, and list the tensors. */
 int fresh_declare(struct weights **weights, struct fresh_settings *settings, struct error *error);
 
-/* Write the listed tensors to a safetensors file. Convolutions and linear layers: uniform within
- * ±1/√fan_in, biases too; norms 1 and 0; codebooks standard normal; mix factors −2, so that an
- * adaptor starts at α = 0.12. Each tensor's numbers depend on the seed and its name alone.
- * history, where given, goes into the file's metadata. */
-int fresh_write(const struct weights *weights, uint64_t seed, const char *history, const char *path,
-                struct error *error);
+/* Write the listed tensors to a safetensors file. Those that the file `from` (NULL: none) holds
+ * under the same names are taken from there and must have the same shapes: a trained part of what
+ * is made. The others are fresh: convolutions and linear layers uniform within ±1/√fan_in, biases
+ * too; norms 1 and 0; codebooks standard normal; mix factors −2, so that an adaptor starts at α =
+ * 0.12. Each tensor's numbers depend on the seed and its name alone. The metadata's history is that
+ * of `from` and the command. */
+int fresh_write(const struct weights *weights, uint64_t seed, const char *from, const char *command,
+                const char *path, struct error *error);
 
 #endif

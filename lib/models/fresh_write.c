@@ -1,7 +1,9 @@
 #include "lib/core/random.h"
+#include "lib/io/array.h"
 #include "lib/models/fresh.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,8 @@ static struct start start_of(const struct safetensor *tensor, const struct safet
         return (struct start){NORMAL, 1};
     if (strstr(tensor->name, "mix_factor"))
         return (struct start){CONSTANT, -2};
+    if (ends_with(tensor->name, "running_mean"))
+        return (struct start){CONSTANT, 0};
     if (tensor->rank > 1)
         return (struct start){UNIFORM, bound(tensor)};
     if (ends_with(tensor->name, ".bias") && before->rank > 1)
@@ -81,39 +85,86 @@ static int write_tensor(struct safetensors_writer *writer, const struct safetens
     return 0;
 }
 
+/* A tensor of another file, in f32. */
+static int copy_tensor(struct safetensors_writer *writer, const struct safetensor *tensor,
+                       const struct safetensor *from, float *buffer, struct error *error)
+{
+    if (from->rank != tensor->rank ||
+        memcmp(from->shape, tensor->shape, (size_t)tensor->rank * sizeof *tensor->shape))
+        return error_set(error, "%s has another shape in the file that it is taken from",
+                         tensor->name);
+    if (from->dtype != DTYPE_F32 && from->dtype != DTYPE_F16 && from->dtype != DTYPE_BF16)
+        return error_set(error, "%s is neither F32, F16 nor BF16", tensor->name);
+    int64_t size = dtype_size(from->dtype), count = from->bytes / size;
+    for (int64_t at = 0; at < count; at += CHUNK) {
+        int64_t now = count - at < CHUNK ? count - at : CHUNK;
+        array_to_f32((const char *)from->data + at * size, from->dtype, buffer, now);
+        if (safetensors_writer_write(writer, buffer, now * (int64_t)sizeof(float), error))
+            return -1;
+    }
+    return 0;
+}
+
 static int write_all(struct safetensors_writer *writer, const struct weights *weights,
-                     uint64_t seed, struct error *error)
+                     const struct safetensors *from, uint64_t seed, struct error *error)
 {
     const struct safetensor *list;
     int64_t count = weights_declared(weights, &list);
     float *buffer = malloc(CHUNK * sizeof *buffer);
     int status = buffer ? 0 : error_set(error, "out of memory");
-    for (int64_t i = 0; i < count && !status; i++)
-        status = write_tensor(writer, &list[i], start_of(&list[i], &list[i ? i - 1 : 0]), seed,
-                              buffer, error);
+    for (int64_t i = 0; i < count && !status; i++) {
+        const struct safetensor *known = from ? safetensors_find(from, list[i].name) : NULL;
+        struct start start = start_of(&list[i], &list[i ? i - 1 : 0]);
+        status = known ? copy_tensor(writer, &list[i], known, buffer, error)
+                       : write_tensor(writer, &list[i], start, seed, buffer, error);
+    }
     free(buffer);
     return status;
 }
 
-int fresh_write(const struct weights *weights, uint64_t seed, const char *history, const char *path,
-                struct error *error)
+/* The declared metadata and the history into `list`, which has room; the caller frees *history. */
+static int list_metadata(const struct weights *weights, const struct safetensors *from,
+                         const char *command, const char **list, char **history)
+{
+    const char *before = from ? safetensors_metadata(from, "history") : NULL;
+    if (asprintf(history, "%s%s%s", before ? before : "", before ? "\n" : "", command) < 0)
+        return -1;
+    for (const char *const *m = weights_declared_metadata(weights); *m; m++)
+        *list++ = *m;
+    *list++ = "history";
+    *list++ = *history;
+    *list = NULL;
+    return 0;
+}
+
+static int write_file(const struct weights *weights, uint64_t seed, const struct safetensors *from,
+                      const char *command, const char *path, struct error *error)
 {
     const struct safetensor *list;
     int64_t count = weights_declared(weights, &list);
-    const char *metadata[16] = {NULL};
-    int n = 0;
-    for (const char *const *m = weights_declared_metadata(weights); *m && n < 12; m++)
-        metadata[n++] = *m;
-    if (history) {
-        metadata[n++] = "history";
-        metadata[n++] = history;
-    }
+    const char *metadata[2 * WEIGHTS_METADATA + 3];
+    char *history;
     struct safetensors_writer *writer;
-    if (safetensors_writer_open(&writer, path, list, count, metadata, error))
+    if (list_metadata(weights, from, command, metadata, &history))
+        return error_set(error, "out of memory");
+    int status = safetensors_writer_open(&writer, path, list, count, metadata, error);
+    free(history);
+    if (status)
         return -1;
-    if (write_all(writer, weights, seed, error)) {
-        safetensors_writer_abort(writer);
+    if (!write_all(writer, weights, from, seed, error))
+        return safetensors_writer_close(writer, error);
+    safetensors_writer_abort(writer);
+    return -1;
+}
+
+int fresh_write(const struct weights *weights, uint64_t seed, const char *from, const char *command,
+                const char *path, struct error *error)
+{
+    struct safetensors file;
+    if (from && safetensors_open(&file, from, error))
         return -1;
-    }
-    return safetensors_writer_close(writer, error);
+    int status = write_file(weights, seed, from ? &file : NULL, command, path, error);
+    if (from)
+        safetensors_close(&file);
+    return status;
 }

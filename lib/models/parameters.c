@@ -84,6 +84,15 @@ int parameter_want_gradient(struct parameter *p, struct error *error)
     return p->gradient ? 0 : error_set(error, "out of memory");
 }
 
+int64_t parameters_learning(const struct parameters *parameters)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < parameters->count; i++)
+        if (parameters->list[i]->gradient)
+            sum += parameters->list[i]->count;
+    return sum;
+}
+
 void parameters_clear_gradients(struct parameters *parameters)
 {
     for (int64_t i = 0; i < parameters->count; i++) {

@@ -33,6 +33,9 @@ struct parameter *parameters_add(struct parameters *parameters, const char *name
 /* Give a parameter its gradient where it has none. */
 int parameter_want_gradient(struct parameter *parameter, struct error *error);
 
+/* Elements of the parameters that have a gradient. */
+int64_t parameters_learning(const struct parameters *parameters);
+
 /* Set all gradients to zero. */
 void parameters_clear_gradients(struct parameters *parameters);
 

@@ -126,8 +126,8 @@ int stage_decode(struct stage *stage, struct weights *weights, int64_t window, i
     return stage_decode_slices(stage, weights, window, all, c, h, w, settings, error);
 }
 
-static int check_denoise(const struct unet_config *config, int dims, int64_t slices, int64_t c,
-                         int64_t h, int64_t w, struct error *error)
+int stage_check_denoise(const struct unet_config *config, int dims, int64_t slices, int64_t c,
+                        int64_t h, int64_t w, struct error *error)
 {
     int64_t wanted = dims == 2 ? 2 * c : c, multiple = (int64_t)1 << (config->levels - 1);
     if (config->dims != dims)
@@ -153,7 +153,7 @@ int stage_denoise(struct stage *stage, struct weights *weights, int dims, int64_
     struct unet_config config;
     struct builder b;
     if (unet_read(&config, weights, error) ||
-        check_denoise(&config, dims, slices, c, h, w, error) ||
+        stage_check_denoise(&config, dims, slices, c, h, w, error) ||
         start(&b, weights, settings->activations, error))
         return -1;
     int64_t n = dims == 2 ? slices : 1, d = dims == 2 ? 1 : slices;

@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY = 192, METADATA = 16 };
+enum { KEY = 192 };
 
 struct weights {
     struct safetensors file;
     bool declaring, ema, frozen;
     struct parameters *parameters; /* training; not owned */
+    const char *const *only;       /* texts in the keys of what learns; NULL: all */
     char prefix[KEY];
 
     struct safetensor *list; /* declaring: what was asked for; names are owned */
     int64_t count;
-    char *metadata[2 * METADATA + 1];
+    char *metadata[2 * WEIGHTS_METADATA + 1];
     int metadata_count;
 };
 
@@ -84,8 +85,7 @@ int weights_anchor(struct weights *w, const char *anchor, const char *usual, con
     return 0;
 }
 
-/* "model.input_blocks.0.0.weight" is averaged under "model_ema.input_blocks00weight". */
-static void averaged_name(const char *name, char *averaged)
+void weights_averaged_name(const char *name, char *averaged)
 {
     if (!strncmp(name, "model.", 6))
         name += 6;
@@ -104,7 +104,7 @@ const struct safetensor *weights_find(const struct weights *w, const char *key)
         return NULL;
     snprintf(name, sizeof name, "%s%s", w->prefix, key);
     if (w->ema) {
-        averaged_name(name, averaged);
+        weights_averaged_name(name, averaged);
         const struct safetensor *tensor = safetensors_find(&w->file, averaged);
         if (tensor)
             return tensor;
@@ -153,6 +153,19 @@ void weights_freeze(struct weights *w, bool frozen)
     w->frozen = frozen;
 }
 
+void weights_train_only(struct weights *w, const char *const *parts)
+{
+    w->only = parts;
+}
+
+static bool is_frozen(const struct weights *w, const char *key)
+{
+    bool chosen = !w->only;
+    for (const char *const *part = w->only; part && *part; part++)
+        chosen |= strstr(key, *part) != NULL;
+    return w->frozen || !chosen;
+}
+
 bool weights_trains(const struct weights *w)
 {
     return w->parameters && !w->frozen;
@@ -167,7 +180,7 @@ static struct parameter *find_parameter(const struct weights *w, const char *key
 
 float *weights_gradient(const struct weights *w, const char *key)
 {
-    struct parameter *parameter = w->frozen ? NULL : find_parameter(w, key);
+    struct parameter *parameter = is_frozen(w, key) ? NULL : find_parameter(w, key);
     return parameter ? parameter->gradient : NULL;
 }
 
@@ -176,11 +189,12 @@ static int hand_out_parameter(struct weights *w, const char *key, const char *na
                               struct weight *weight, struct error *error)
 {
     struct parameter *parameter = find_parameter(w, key);
-    if (!parameter && w->frozen)
+    bool frozen = is_frozen(w, key);
+    if (!parameter && frozen)
         return 0;
     if (!parameter)
         parameter = parameters_add(w->parameters, name, weight, error);
-    if (!parameter || (learns && !w->frozen && parameter_want_gradient(parameter, error)))
+    if (!parameter || (learns && !frozen && parameter_want_gradient(parameter, error)))
         return -1;
     weight->data = parameter->value;
     weight->dtype = DTYPE_F32;
@@ -231,12 +245,10 @@ int weights_get_state(struct weights *w, const char *key, int rank, const int64_
 
 const char *weights_metadata_text(const struct weights *w, const char *key)
 {
-    if (!w->declaring)
-        return safetensors_metadata(&w->file, key);
     for (int i = 0; i < w->metadata_count; i++)
         if (!strcmp(w->metadata[2 * i], key))
             return w->metadata[2 * i + 1];
-    return NULL;
+    return w->declaring ? NULL : safetensors_metadata(&w->file, key);
 }
 
 static int bad_metadata(const struct weights *w, const char *key, const char *text,
@@ -274,9 +286,14 @@ int weights_metadata_real(const struct weights *w, const char *key, double other
 
 int weights_declare_metadata(struct weights *w, const char *key, const char *value)
 {
-    if (w->metadata_count == METADATA)
-        return -1;
-    char *k = strdup(key), *v = strdup(value);
+    char *v = strdup(value);
+    for (int i = 0; v && i < w->metadata_count; i++)
+        if (!strcmp(w->metadata[2 * i], key)) {
+            free(w->metadata[2 * i + 1]);
+            w->metadata[2 * i + 1] = v;
+            return 0;
+        }
+    char *k = w->metadata_count < WEIGHTS_METADATA ? strdup(key) : NULL;
     if (!k || !v) {
         free(k);
         free(v);
@@ -304,6 +321,11 @@ int64_t weights_parameters(const struct weights *w)
         sum += count;
     }
     return sum;
+}
+
+const struct safetensors *weights_file(const struct weights *w)
+{
+    return w->declaring ? NULL : &w->file;
 }
 
 const char *const *weights_declared_metadata(const struct weights *w)

@@ -8,6 +8,8 @@
 #include "lib/io/safetensors.h"
 #include "lib/models/parameters.h"
 
+enum { WEIGHTS_METADATA = 16 }; /* keys that can be declared */
+
 struct weights;
 
 /* Map a file. With ema, averaged weights are taken where the file holds them under "model_ema."
@@ -39,6 +41,10 @@ void weights_train(struct weights *weights, struct parameters *parameters);
  */
 void weights_freeze(struct weights *weights, bool frozen);
 
+/* Only weights whose keys contain one of these texts (NULL at the end) learn; the others stay the
+ * file's. NULL: all learn. The list is the caller's. */
+void weights_train_only(struct weights *weights, const char *const *parts);
+
 /* Are the weights asked for now parameters that learn? */
 bool weights_trains(const struct weights *weights);
 
@@ -61,8 +67,16 @@ int weights_metadata_int(const struct weights *weights, const char *key, int64_t
 int weights_metadata_real(const struct weights *weights, const char *key, double otherwise,
                           double *value, struct error *error);
 const char *weights_metadata_text(const struct weights *weights, const char *key);
-/* When declaring: what the new file's metadata shall say. */
+/* What metadata shall say from now on, whatever the file says. −1: no room or no memory. */
 int weights_declare_metadata(struct weights *weights, const char *key, const char *value);
+
+/* The mapped file; NULL when declaring. */
+const struct safetensors *weights_file(const struct weights *weights);
+
+/* The name under which the average of a weight is kept: "model.input_blocks.0.0.weight" has it
+ * under "model_ema.input_blocks00weight". `averaged` has room for 11 characters more than `name`.
+ */
+void weights_averaged_name(const char *name, char *averaged);
 
 /* What has been asked for, in that order (declaring only). */
 int64_t weights_declared(const struct weights *weights, const struct safetensor **list);

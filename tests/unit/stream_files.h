@@ -33,7 +33,7 @@ static int directory_remove(void **state)
 }
 
 /* A path in the folder; four may be in use at a time. */
-static const char *path_of(const char *name)
+static inline const char *path_of(const char *name)
 {
     static char path[4][128];
     static int next;

@@ -1,0 +1,36 @@
+/* AdamW (Loshchilov and Hutter, ICLR 2019) with clipping of the gradient's norm (MODEL.md
+ * "Training"): the update of all parameters that learn. */
+#ifndef OCTPIPE_TRAINING_ADAMW_H
+#define OCTPIPE_TRAINING_ADAMW_H
+
+#include "lib/models/parameters.h"
+
+struct adamw_settings {
+    double beta1, beta2, epsilon;
+    double decay; /* of the weights, times the learning rate */
+    double clip;  /* bound of the gradient's norm; INFINITY: none */
+};
+
+struct adamw {
+    const struct parameters *parameters; /* not owned */
+    struct adamw_settings settings;
+    int64_t updates; /* made so far */
+    float *m, *v;    /* both moments, of the parameters that learn, one after another */
+};
+
+/* Moments of zero for the parameters that have a gradient now; none may be added afterwards. */
+int adamw_create(struct adamw *adamw, const struct parameters *parameters,
+                 const struct adamw_settings *settings, struct error *error);
+void adamw_destroy(struct adamw *adamw); /* {0} is fine */
+
+/* ‖scale·gradient‖ over all parameters. */
+double adamw_norm(const struct adamw *adamw, double scale);
+
+/* Update with the gradients times `scale`, of norm `norm`, at this learning rate. The gradients
+ * stay as they are. */
+void adamw_update(struct adamw *adamw, double rate, double scale, double norm);
+
+/* Linear warm-up: the learning rate of update n = 0, 1, … is rate·min(1, (n + 1)/steps). */
+double adamw_warm_up(double rate, int64_t steps, int64_t n);
+
+#endif
