@@ -79,6 +79,14 @@ static int64_t matrix_step(const struct convolution_data *s)
     return ((count + line - 1) / line | 1) * line;
 }
 
+/* True where Winograd reads the forward kernel as it lies. */
+static bool mirrors_in_place(const struct convolution_data *s)
+{
+    const struct convolution_state *inner = s->inner;
+    return inner->winograd && s->forward.convolution.parts == 1 &&
+           s->forward.weight[0].dtype == DTYPE_F32;
+}
+
 static const char *create_mirror(struct convolution_data *s, struct needs *needs)
 {
     int in_place;
@@ -86,6 +94,9 @@ static const char *create_mirror(struct convolution_data *s, struct needs *needs
     const char *why = cpu_convolution.create(&s->mirror, &s->inner, needs, &in_place);
     if (why)
         return why;
+    s->in_place = mirrors_in_place(s);
+    if (s->in_place)
+        return NULL;
     cpu_reserve(&kernel, kernel_count(s), sizeof(float));
     if (__builtin_add_overflow(kernel, needs->scratch, &needs->scratch))
         needs->scratch = SIZE_MAX;
@@ -222,6 +233,21 @@ static void pack_products(const struct convolution_data *s, char *prepared, void
         }
 }
 
+static void prepare_in_place(struct convolution_data *s, void *prepared)
+{
+    const struct weight *w = &s->forward.weight[0];
+    convolution_prepare_winograd(
+        s->inner,
+        &(struct winograd_kernel){
+            .weights = (const float *)w->data + s->forward.convolution.first_channel * s->taps,
+            .out_step = s->taps,
+            .in_step = w->shape[1] * s->taps,
+            .mirrored = true,
+            .factor = convolution_mix(&s->forward),
+        },
+        prepared);
+}
+
 static const char *prepare(void *state, const struct operation *o, void *prepared, void *scratch)
 {
     struct convolution_data *s = state;
@@ -230,6 +256,10 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     s->prepared = prepared;
     if (!s->inner) {
         pack_products(s, prepared, scratch);
+        return NULL;
+    }
+    if (s->in_place) {
+        prepare_in_place(s, prepared);
         return NULL;
     }
     size_t kernel = 0;
