@@ -34,7 +34,7 @@ static const struct program program = {
         "frozen; only the adaptors learn. Start from init-weights multislice --from the weights "
         "of train-nhae. The paper's crops are 256,256.\n\n" RECONSTRUCTION_DETAILS
         "\n\n" TRAIN_DETAILS,
-    .example = "train-decode-multislice -w fresh.safetensors --encoder nhae.safetensors eyes/*.npy "
+    .example = "train-decode-multislice -w fresh.safetensors --encoder nhae.safetensors *.npy "
                "-o multislice.safetensors",
     .options = options,
 };
