@@ -35,7 +35,7 @@ static const struct program program = {
         "of train-nhae. The paper's crops are 256,256.\n\n" RECONSTRUCTION_DETAILS
         "\n\n" TRAIN_DETAILS,
     .example = "train-decode-multislice -w fresh.safetensors --encoder nhae.safetensors *.npy "
-               "-o multislice.safetensors",
+               "-o out.safetensors",
     .options = options,
 };
 
