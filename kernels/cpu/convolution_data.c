@@ -80,7 +80,7 @@ static int64_t matrix_step(const struct convolution_data *s)
 }
 
 /* True where Winograd reads the forward kernel as it lies. */
-static bool mirrors_in_place(const struct convolution_data *s)
+static bool packs_forward(const struct convolution_data *s)
 {
     const struct convolution_state *inner = s->inner;
     return inner->winograd && s->forward.convolution.parts == 1 &&
@@ -94,8 +94,8 @@ static const char *create_mirror(struct convolution_data *s, struct needs *needs
     const char *why = cpu_convolution.create(&s->mirror, &s->inner, needs, &in_place);
     if (why)
         return why;
-    s->in_place = mirrors_in_place(s);
-    if (s->in_place)
+    s->from_forward = packs_forward(s);
+    if (s->from_forward)
         return NULL;
     cpu_reserve(&kernel, kernel_count(s), sizeof(float));
     if (__builtin_add_overflow(kernel, needs->scratch, &needs->scratch))
@@ -233,7 +233,7 @@ static void pack_products(const struct convolution_data *s, char *prepared, void
         }
 }
 
-static void prepare_in_place(struct convolution_data *s, void *prepared)
+static void prepare_from_forward(struct convolution_data *s, void *prepared)
 {
     const struct weight *w = &s->forward.weight[0];
     convolution_prepare_winograd(
@@ -258,8 +258,8 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
         pack_products(s, prepared, scratch);
         return NULL;
     }
-    if (s->in_place) {
-        prepare_in_place(s, prepared);
+    if (s->from_forward) {
+        prepare_from_forward(s, prepared);
         return NULL;
     }
     size_t kernel = 0;

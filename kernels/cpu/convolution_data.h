@@ -24,7 +24,7 @@ struct convolution_data {
     const char *prepared;
     struct operation mirror; /* where `inner` is its state; else NULL */
     void *inner;
-    bool in_place; /* the mirror reads the forward kernel as it lies, else a mirrored copy */
+    bool from_forward; /* its weights are packed from the forward kernel, else a mirrored copy */
 };
 
 /* What a run reads and writes. */
