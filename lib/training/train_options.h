@@ -21,10 +21,10 @@ struct train_options {
 /* What every training program's page says. */
 #define TRAIN_DETAILS                                                                              \
     "Beside -o NAME.safetensors stand NAME.checkpoint, from which the same command continues a "   \
-    "run bit for bit (on as many threads), NAME.tsv, the log for plot-log, and NAME.png, a "       \
-    "picture of what is held out. SIGINT and SIGTERM let the step finish and save. A run whose "   \
-    "loss or gradient is not finite, or whose loss explodes, stops and leaves the last "           \
-    "checkpoint."
+    "run bit for bit, on any number of threads, NAME.tsv, the log for plot-log, and NAME.png, a "  \
+    "picture of what is held out. SIGINT and SIGTERM let the step finish and save; a second one "  \
+    "ends the program at once. A run whose loss or gradient is not finite, or whose loss "         \
+    "explodes, stops and leaves the last checkpoint."
 
 /* clang-format off */
 #define TRAIN_OPTIONS(options)                                                                     \
