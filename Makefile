@@ -160,6 +160,12 @@ demo: deps ## synthesize a volume with the weights in the repository
 	@+$(SUBMAKE) all
 	$(MAKE) --no-print-directory -f pipelines/demo.mk BIN='$(abspath $(BIN))'
 
+.PHONY: train-demo
+train-demo: deps ## train the networks of testdata/demo anew, from phantoms; it may be stopped
+	@+$(SUBMAKE) all
+	$(MAKE) --no-print-directory -f pipelines/train.mk BIN='$(abspath $(BIN))' SIZE=demo \
+	    TO=testdata/demo hand-out
+
 # The benchmark's page goes to stdout, so what building says does not.
 .PHONY: bench
 bench: ## measure the programs on this machine: a page of Markdown; BENCH_FLAGS=, WEIGHTS=folder
@@ -232,4 +238,4 @@ clean: ## remove everything that was built
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18

@@ -24,8 +24,8 @@ static const struct program program = {
     .operands = "FILE...",
     .details = "Every slice of the volumes is a sample; encoder, quantizer and decoder "
                "learn.\n\n" RECONSTRUCTION_DETAILS "\n\n" TRAIN_DETAILS,
-    .example = "train-autoencoder2d -w autoencoder2d.safetensors --discriminator d.safetensors "
-               "--minutes 600 eyes/*.npy -o trained.safetensors",
+    .example = "train-autoencoder2d -w fresh.safetensors --minutes 600 eyes/*.npy "
+               "-o autoencoder2d.safetensors",
     .options = options,
 };
 

@@ -34,8 +34,8 @@ static const struct program program = {
         "frozen; only the adaptors learn. Start from init-weights multislice --from the weights "
         "of train-nhae. The paper's crops are 256,256.\n\n" RECONSTRUCTION_DETAILS
         "\n\n" TRAIN_DETAILS,
-    .example = "train-decode-multislice -w multislice.safetensors --encoder nhae.safetensors "
-               "--crop 256,256 --minutes 600 eyes/*.npy -o trained.safetensors",
+    .example = "train-decode-multislice -w fresh.safetensors --encoder nhae.safetensors *.npy "
+               "-o out.safetensors",
     .options = options,
 };
 

@@ -17,7 +17,7 @@ static const struct program program = {
     .operands = "FILE...",
     .details = "The files hold latents z (D',4,H',W') f4 of one shape, from encode3d; each is a "
                "sample.\n\n" DENOISING_DETAILS "\n\n" TRAIN_DETAILS,
-    .example = "train-diffuse3d -w ldm3d.safetensors --minutes 600 z/*.npy -o trained.safetensors",
+    .example = "train-diffuse3d -w fresh.safetensors --minutes 600 z/*.npy -o ldm3d.safetensors",
     .options = options,
 };
 

@@ -28,8 +28,8 @@ static const struct program program = {
         "trained before, are frozen but for the decoder's conv_out. Start from init-weights "
         "nhae --from the trained 2-D auto-encoder. The paper's crops are "
         "256,256,256.\n\n" RECONSTRUCTION_DETAILS "\n\n" TRAIN_DETAILS,
-    .example = "train-nhae -w nhae.safetensors --crop 256,256,256 --minutes 600 eyes/*.npy "
-               "-o trained.safetensors",
+    .example = "train-nhae -w fresh.safetensors --crop 256,256,256 --minutes 600 eyes/*.npy "
+               "-o nhae.safetensors",
     .options = options,
 };
 

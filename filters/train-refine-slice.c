@@ -19,8 +19,8 @@ static const struct program program = {
     .details = "The files hold latents z_sr (D,4,H',W') f4, from latent-sr, and after all of them "
                "the z_hr of the same volumes in the same order, from encode2d. Every slice is a "
                "sample.\n\n" DENOISING_DETAILS "\n\n" TRAIN_DETAILS,
-    .example = "train-refine-slice -w refiner.safetensors --minutes 600 z_sr/*.npy z_hr/*.npy "
-               "-o trained.safetensors",
+    .example = "train-refine-slice -w fresh.safetensors z_sr/*.npy z_hr/*.npy "
+               "-o refiner.safetensors",
     .options = options,
 };
 

@@ -1,9 +1,10 @@
 /* OP_ATTENTION_DATA without T×T storage. With S = scale·q·kᵀ, P = softmax(S), y = P·v of a head:
  *   dv = Pᵀ·dy,  dS = P∘(dy·vᵀ − share), share = Σ dy·y of a query,  dq = scale·dS·k,
  *   dk = scale·dSᵀ·q.
- * Blocks of queries go through the blocks of keys twice, first for the level of each query (P =
- * exp(S − level)), then for dq; then blocks of keys go through the queries for dk and dv. A unit is
- * one head of one set (a sample, or a slice of it), as in attention.c. */
+ * Blocks of queries go through the blocks of keys, with a running softmax, for dq and for the level
+ * of each query (P = exp(S − level)); then blocks of keys go through the queries for dk and dv.
+ * Maps of bf16 are multiplied, and P and dS rounded, as bf16 where the processor does that. A unit
+ * is one head of one set (a sample, or a slice of it), as in attention.c. */
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -13,11 +14,11 @@
 #include <string.h>
 
 enum {
-    ROW_BLOCK = 64,      /* queries, or keys, of a thread */
-    COLUMN_BLOCK = 256,  /* keys, or queries, that they meet at a time, at most */
-    TILE_ROWS = 8,       /* the product takes multiples of this many rows … */
-    TILE_COLUMNS = 16,   /* … and of this many columns */
-    BLOCKS_A_THREAD = 4, /* row blocks between two packings */
+    ROW_BLOCK = 64,       /* queries, or keys, of a thread */
+    COLUMN_BLOCK = 240,   /* keys, or queries, that they meet at a time, at most */
+    COLUMN_MULTIPLE = 48, /* as many as every instruction set multiplies at full speed */
+    TILE_COLUMNS = 16,    /* the product takes multiples of this many columns */
+    BLOCKS_A_THREAD = 4,  /* row blocks between two packings */
 };
 
 /* The three vectors of a token, and the gradient of its result. */
@@ -26,12 +27,15 @@ enum part { QUERY, KEY, VALUE, PARTS, RESULT = PARTS, PACKED };
 struct attention_state {
     struct attention attributes;
     enum dtype dtype;
+    bool bf16;       /* products of bf16, else of f32 */
+    int64_t element; /* bytes of one number of a product */
+    float factor;    /* of scores: rows of bf16 are not scaled */
     int64_t tokens, width, padded_width;
     int64_t units, units_packed; /* in all; at a time */
     int64_t row_blocks, column_blocks, column_block;
-    int64_t column_floats, row_floats; /* of a part of a unit, packed either way */
-    size_t rows, levels, slabs;        /* in the workspace, after the columns */
-    size_t scores, sums;               /* in a thread's slab, after the rows */
+    int64_t column_elements, row_elements; /* of a part of a unit, packed either way */
+    size_t rows, levels, slabs;            /* in the workspace, after the columns */
+    size_t scores, narrow, sums;           /* in a thread's slab, after the rows */
     size_t slab_bytes;
     int threads;
 };
@@ -40,16 +44,17 @@ struct job {
     const struct attention_state *state;
     const void *qkv, *y, *dy;
     void *dqkv;
-    float *columns, *rows; /* (packed unit, PACKED, …) */
-    float *levels;         /* (packed unit, 2, tokens): level, share */
+    char *columns, *rows; /* (packed unit, PACKED, …) */
+    float *levels;        /* (packed unit, 2, tokens): level, share */
     char *slabs;
 };
 
 /* A thread's memory. */
 struct slab {
-    float *rows[2];   /* (ROW_BLOCK, width) */
-    float *scores[2]; /* (ROW_BLOCK, column_block): S and dP, then P and dS */
-    float *sums[2];   /* (ROW_BLOCK, padded_width) */
+    void *rows[2];       /* (ROW_BLOCK, width): f32, the first scaled, or bf16 */
+    float *scores[2];    /* (ROW_BLOCK, column_block): S and dP, then P and dS */
+    uint16_t *narrow[2]; /* P and dS of bf16 products */
+    float *sums[2];      /* (ROW_BLOCK, padded_width) */
 };
 
 static const float ones[ROW_BLOCK] = {
@@ -102,17 +107,23 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s.padded_width = whole(s.width, TILE_COLUMNS);
     s.row_blocks = (s.tokens + ROW_BLOCK - 1) / ROW_BLOCK;
     s.column_blocks = (s.tokens + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
-    s.column_block = whole((s.tokens + s.column_blocks - 1) / s.column_blocks, TILE_COLUMNS);
+    s.column_block = whole((s.tokens + s.column_blocks - 1) / s.column_blocks, COLUMN_MULTIPLE);
     s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.row_blocks);
-    s.column_floats = whole(s.tokens, TILE_COLUMNS) * s.width;
-    s.row_floats = s.tokens * s.padded_width;
-    cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.width, f);
+    s.column_elements = whole(s.tokens, TILE_COLUMNS) * s.width;
+    s.row_elements = whole(s.tokens, 2) * s.padded_width;
+    s.bf16 = s.dtype == DTYPE_BF16 && s.width % 2 == 0 && cpu_has_bf16() &&
+             simd()->convolution->multiply_bf16;
+    s.element = s.bf16 ? sizeof(uint16_t) : sizeof(float);
+    s.factor = s.bf16 ? s.attributes.scale : 1.0f;
+    cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.width, s.element);
     s.scores = cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.column_block, f);
+    s.narrow =
+        cpu_reserve(&s.slab_bytes, s.bf16 ? 2 * ROW_BLOCK * s.column_block : 0, sizeof(uint16_t));
     s.sums = cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.padded_width, f);
     *needs = (struct needs){0};
     *in_place = -1;
-    cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.column_floats * f);
-    s.rows = cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.row_floats * f);
+    cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.column_elements * s.element);
+    s.rows = cpu_reserve(&needs->workspace, s.units_packed * PACKED, s.row_elements * s.element);
     s.levels = cpu_reserve(&needs->workspace, s.units_packed * 2, s.tokens * f);
     s.slabs = cpu_reserve(&needs->workspace, s.threads, (int64_t)s.slab_bytes);
     if (needs->workspace == SIZE_MAX)
@@ -125,11 +136,12 @@ static struct slab own_slab(const struct job *job)
 {
     const struct attention_state *s = job->state;
     char *memory = job->slabs + (size_t)omp_get_thread_num() * s->slab_bytes;
-    float *rows = (float *)memory, *scores = (float *)(memory + s->scores);
-    float *sums = (float *)(memory + s->sums);
+    float *scores = (float *)(memory + s->scores), *sums = (float *)(memory + s->sums);
+    uint16_t *narrow = (uint16_t *)(memory + s->narrow);
     return (struct slab){
-        .rows = {rows, rows + ROW_BLOCK * s->width},
+        .rows = {memory, memory + ROW_BLOCK * s->width * s->element},
         .scores = {scores, scores + ROW_BLOCK * s->column_block},
+        .narrow = {narrow, narrow + ROW_BLOCK * s->column_block},
         .sums = {sums, sums + ROW_BLOCK * s->padded_width},
     };
 }
@@ -152,40 +164,56 @@ static struct rows part_rows(const struct job *job, int64_t unit, int64_t token,
                          s->dtype, (part == RESULT ? 1 : PARTS) * s->attributes.heads * s->width};
 }
 
-static float *packed_columns(const struct job *job, int64_t packed, enum part part, int64_t token)
+static void *packed_columns(const struct job *job, int64_t packed, enum part part, int64_t token)
 {
     const struct attention_state *s = job->state;
-    return job->columns + (packed * PACKED + part) * s->column_floats + token * s->width;
+    return job->columns +
+           ((packed * PACKED + part) * s->column_elements + token * s->width) * s->element;
 }
 
-static float *packed_rows(const struct job *job, int64_t packed, enum part part, int64_t token)
+static void *packed_rows(const struct job *job, int64_t packed, enum part part, int64_t token)
 {
     const struct attention_state *s = job->state;
-    return job->rows + (packed * PACKED + part) * s->row_floats + token * s->padded_width;
+    return job->rows +
+           ((packed * PACKED + part) * s->row_elements + token * s->padded_width) * s->element;
 }
 
 static void pack_block(const struct job *job, int64_t packed, int64_t unit, int64_t token)
 {
     const struct attention_state *s = job->state;
+    const struct attention_simd *attention = simd()->attention;
     int64_t count = least(s->column_block, s->tokens - token);
     for (enum part part = QUERY; part < PACKED; part++) {
         struct rows from = part_rows(job, unit, token, part);
-        simd()->attention->pack_transposed(from, count, s->width,
-                                           packed_columns(job, packed, part, token));
-        if (part != VALUE)
-            simd()->attention->pack(from, count, s->width, packed_rows(job, packed, part, token));
+        void *columns = packed_columns(job, packed, part, token);
+        void *rows = packed_rows(job, packed, part, token);
+        if (s->bf16)
+            attention->pack_transposed((struct rows){from.data, DTYPE_F32, from.stride / 2}, count,
+                                       s->width / 2, columns);
+        else
+            attention->pack_transposed(from, count, s->width, columns);
+        if (part != VALUE && s->bf16)
+            attention->pack_pairs(from, count, s->width, rows);
+        else if (part != VALUE)
+            attention->pack(from, count, s->width, rows);
     }
 }
 
-/* Rows of a part, times factor, as f32; zero beyond `count`. */
+/* Rows of a part, as f32 times factor or as bf16; zero beyond `count`. */
 static void load_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
-                      int64_t count, float factor, float *to)
+                      int64_t count, float factor, void *to)
 {
-    int64_t width = job->state->width;
-    for (int64_t i = 0; i < count; i++)
-        simd()->attention->scale(part_rows(job, unit, first + i, part), width, factor,
-                                 to + i * width);
-    memset(to + count * width, 0, (size_t)((ROW_BLOCK - count) * width) * sizeof *to);
+    const struct attention_state *s = job->state;
+    int64_t bytes = s->width * s->element;
+    for (int64_t i = 0; i < count; i++) {
+        struct rows from = part_rows(job, unit, first + i, part);
+        void *row = (char *)to + i * bytes;
+        if (s->bf16)
+            memcpy(row, from.data, (size_t)bytes);
+        else
+            simd()->attention->scale(from, s->width, factor, row);
+    }
+    memset((char *)to + count * bytes, 0, (size_t)((ROW_BLOCK - count) * bytes));
 }
 
 static void write_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
@@ -202,71 +230,109 @@ static void write_rows(const struct job *job, int64_t unit, int64_t first, enum 
     }
 }
 
-/* One product of a block: result (rows, columns) = a·packed, or += where `more`. */
-static void multiply(int64_t depth, int64_t columns, const float *a, int64_t lda,
-                     const float *packed, float *result, int64_t ldc, bool more)
+/* Scores of a block: result (ROW_BLOCK, columns) = rows·packed. */
+static void score(const struct attention_state *s, const void *rows, const void *packed,
+                  int64_t columns, float *result)
 {
-    simd()->attention->multiply(ROW_BLOCK, depth, columns, a, lda, packed, result, ldc,
-                                more ? ones : NULL);
+    if (s->bf16)
+        simd()->convolution->multiply_bf16(ROW_BLOCK, s->width / 2, columns, rows, s->width, packed,
+                                           result, s->column_block, true);
+    else
+        simd()->attention->multiply(ROW_BLOCK, s->width, columns, rows, s->width, packed, result,
+                                    s->column_block, NULL);
 }
 
-/* The level of each query of a block, whose scaled rows are in slab.rows[0], and its share. */
-static void set_levels(const struct job *job, int64_t packed, int64_t unit, int64_t first,
-                       int64_t count, const struct slab *slab)
+/* Sum i of a block (ROW_BLOCK, padded_width) = factor·sum + weights·packed, factor NULL: no sum
+ * yet; the weights are P (which = 0) or dS of `columns` columns. */
+static void accumulate(const struct attention_state *s, const struct slab *slab, int which,
+                       int64_t columns, const void *packed, int i, const float *factor)
+{
+    float *sums = slab->sums[i];
+    if (!s->bf16) {
+        simd()->attention->multiply(ROW_BLOCK, columns, s->padded_width, slab->scores[which],
+                                    s->column_block, packed, sums, s->padded_width, factor);
+        return;
+    }
+    for (int64_t row = 0; row < ROW_BLOCK && factor; row++)
+        if (factor[row] != 1.0f)
+            simd()->elementwise->scale(sums + row * s->padded_width, factor[row],
+                                       sums + row * s->padded_width, s->padded_width);
+    simd()->convolution->multiply_bf16(ROW_BLOCK, (columns + 1) / 2, s->padded_width,
+                                       slab->narrow[which], s->column_block, packed, sums,
+                                       s->padded_width, !factor);
+}
+
+/* P or dS of row i, for products of bf16 rounded, with zeros up to whole pairs. */
+static void narrow_row(const struct attention_state *s, const struct slab *slab, int which,
+                       int64_t i, int64_t columns)
+{
+    uint16_t *to = slab->narrow[which] + i * s->column_block;
+    if (!s->bf16)
+        return;
+    f32_to_bf16(slab->scores[which] + i * s->column_block, to, columns);
+    if (columns % 2)
+        to[columns] = 0;
+}
+
+/* Σ dy·y of a query; memory: of two tokens. */
+static float share_of(const struct job *job, int64_t unit, int64_t query, float *memory)
 {
     const struct attention_state *s = job->state;
-    float maximum[ROW_BLOCK], sum[ROW_BLOCK];
-    float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
-    for (int64_t i = 0; i < ROW_BLOCK; i++) {
-        maximum[i] = -INFINITY;
-        sum[i] = 0.0f;
+    int64_t at = offset_of(s, unit, query, RESULT) * dtype_size(s->dtype);
+    const void *from[2] = {job->y, job->dy};
+    for (int k = 0; k < 2; k++) {
+        struct rows row = {(char *)(uintptr_t)from[k] + at, s->dtype, s->width};
+        simd()->attention->scale(row, s->width, 1.0f, memory + k * s->width);
     }
-    for (int64_t key = 0; key < s->tokens; key += s->column_block) {
-        int64_t keys = least(s->column_block, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
-        multiply(s->width, padded, slab->rows[0], s->width, packed_columns(job, packed, KEY, key),
-                 slab->scores[0], s->column_block, false);
-        for (int64_t i = 0; i < count; i++) {
-            float *scores = slab->scores[0] + i * s->column_block;
-            for (int64_t k = keys; k < padded; k++)
-                scores[k] = -INFINITY;
-            simd()->attention->softmax(scores, padded, &maximum[i], &sum[i]);
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = offset_of(s, unit, first + i, RESULT);
-        const float *gradient = slab->rows[1] + i * s->width;
-        float *result = slab->sums[0];
-        struct rows y = {(char *)(uintptr_t)job->y + at * dtype_size(s->dtype), s->dtype, s->width};
-        simd()->attention->scale(y, s->width, 1.0f, result);
-        double product = 0.0;
-        for (int64_t j = 0; j < s->width; j++)
-            product += (double)gradient[j] * (double)result[j];
-        share[i] = (float)product;
-        level[i] = maximum[i] + logf(sum[i]);
-    }
+    double product = 0.0;
+    for (int64_t j = 0; j < s->width; j++)
+        product += (double)memory[j] * (double)memory[s->width + j];
+    return (float)product;
 }
 
-/* dq of a block of queries. */
+/* Row i of a block of scores to multiples of P and dS; returns the factor that the sums take. */
+static float weigh_keys(const struct attention_state *s, const struct slab *slab, int64_t i,
+                        int64_t keys, float share, float *maximum, float *sum)
+{
+    const struct attention_simd *attention = simd()->attention;
+    float *scores = slab->scores[0] + i * s->column_block;
+    int64_t padded = whole(keys, TILE_COLUMNS);
+    for (int64_t k = keys; k < padded; k++)
+        scores[k] = -INFINITY;
+    float factor = s->bf16 ? attention->softmax_bf16(scores, padded, s->factor, maximum, sum,
+                                                     slab->narrow[0] + i * s->column_block)
+                           : attention->softmax(scores, padded, maximum, sum);
+    attention->differentiate(scores, slab->scores[1] + i * s->column_block, keys, share);
+    narrow_row(s, slab, 1, i, keys);
+    return factor;
+}
+
+/* dq of a block of queries, their levels and shares. */
 static void attend_queries(const struct job *job, int64_t packed, int64_t unit, int64_t first)
 {
     const struct attention_state *s = job->state;
     const struct slab slab = own_slab(job);
     int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
-    const float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
+    float maximum[ROW_BLOCK], sum[ROW_BLOCK] = {0}, factor[ROW_BLOCK] = {0};
     load_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.rows[0]);
     load_rows(job, unit, first, RESULT, count, 1.0f, slab.rows[1]);
-    set_levels(job, packed, unit, first, count, &slab);
+    for (int64_t i = 0; i < count; i++) {
+        maximum[i] = -INFINITY;
+        share[i] = share_of(job, unit, first + i, slab.sums[1]);
+    }
     for (int64_t key = 0; key < s->tokens; key += stride) {
         int64_t keys = least(stride, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
-        multiply(s->width, padded, slab.rows[0], s->width, packed_columns(job, packed, KEY, key),
-                 slab.scores[0], stride, false);
-        multiply(s->width, padded, slab.rows[1], s->width, packed_columns(job, packed, VALUE, key),
-                 slab.scores[1], stride, false);
+        score(s, slab.rows[0], packed_columns(job, packed, KEY, key), padded, slab.scores[0]);
+        score(s, slab.rows[1], packed_columns(job, packed, VALUE, key), padded, slab.scores[1]);
         for (int64_t i = 0; i < count; i++)
-            simd()->attention->weigh(slab.scores[0] + i * stride, slab.scores[1] + i * stride, keys,
-                                     level[i], share[i]);
-        multiply(keys, s->padded_width, slab.scores[1], stride, packed_rows(job, packed, KEY, key),
-                 slab.sums[0], s->padded_width, key > 0);
+            factor[i] = weigh_keys(s, &slab, i, keys, share[i], &maximum[i], &sum[i]);
+        accumulate(s, &slab, 1, keys, packed_rows(job, packed, KEY, key), 0, key ? factor : NULL);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        float *row = slab.sums[0] + i * s->padded_width;
+        level[i] = maximum[i] + logf(sum[i]);
+        simd()->elementwise->scale(row, 1.0f / sum[i], row, s->width);
     }
     write_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.sums[0]);
 }
@@ -282,18 +348,18 @@ static void attend_keys(const struct job *job, int64_t packed, int64_t unit, int
     for (int64_t query = 0; query < s->tokens; query += stride) {
         int64_t queries = least(stride, s->tokens - query), padded = whole(queries, TILE_COLUMNS);
         const float *level = job->levels + packed * 2 * s->tokens + query;
-        multiply(s->width, padded, slab.rows[0], s->width,
-                 packed_columns(job, packed, QUERY, query), slab.scores[0], stride, false);
-        multiply(s->width, padded, slab.rows[1], s->width,
-                 packed_columns(job, packed, RESULT, query), slab.scores[1], stride, false);
-        for (int64_t i = 0; i < count; i++)
+        score(s, slab.rows[0], packed_columns(job, packed, QUERY, query), padded, slab.scores[0]);
+        score(s, slab.rows[1], packed_columns(job, packed, RESULT, query), padded, slab.scores[1]);
+        for (int64_t i = 0; i < count; i++) {
             simd()->attention->weigh_columns(slab.scores[0] + i * stride,
-                                             slab.scores[1] + i * stride, queries, level,
+                                             slab.scores[1] + i * stride, queries, s->factor, level,
                                              level + s->tokens);
-        multiply(queries, s->padded_width, slab.scores[1], stride,
-                 packed_rows(job, packed, QUERY, query), slab.sums[0], s->padded_width, query > 0);
-        multiply(queries, s->padded_width, slab.scores[0], stride,
-                 packed_rows(job, packed, RESULT, query), slab.sums[1], s->padded_width, query > 0);
+            narrow_row(s, &slab, 0, i, queries);
+            narrow_row(s, &slab, 1, i, queries);
+        }
+        const float *factor = query ? ones : NULL;
+        accumulate(s, &slab, 1, queries, packed_rows(job, packed, QUERY, query), 0, factor);
+        accumulate(s, &slab, 0, queries, packed_rows(job, packed, RESULT, query), 1, factor);
     }
     write_rows(job, unit, first, KEY, count, s->attributes.scale, slab.sums[0]);
     write_rows(job, unit, first, VALUE, count, 1.0f, slab.sums[1]);
@@ -310,7 +376,7 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
         .dy = inputs[2],
         .dqkv = output,
         .columns = workspace,
-        .rows = (float *)(memory + s->rows),
+        .rows = memory + s->rows,
         .levels = (float *)(memory + s->levels),
         .slabs = memory + s->slabs,
     };

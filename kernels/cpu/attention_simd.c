@@ -85,21 +85,19 @@ static float softmax_bf16(float *scores, int64_t count, float scale, float *maxi
     return factor;
 }
 
-static void weigh(float *scores, float *gradients, int64_t count, float level, float share)
+static void differentiate(const float *weights, float *gradients, int64_t count, float share)
 {
 #pragma GCC ivdep
-    for (int64_t k = 0; k < count; k++) {
-        scores[k] = exp_f32(scores[k] - level);
-        gradients[k] = scores[k] * (gradients[k] - share);
-    }
+    for (int64_t k = 0; k < count; k++)
+        gradients[k] = weights[k] * (gradients[k] - share);
 }
 
-static void weigh_columns(float *scores, float *gradients, int64_t count, const float *levels,
-                          const float *shares)
+static void weigh_columns(float *scores, float *gradients, int64_t count, float factor,
+                          const float *levels, const float *shares)
 {
 #pragma GCC ivdep
     for (int64_t k = 0; k < count; k++) {
-        scores[k] = exp_f32(scores[k] - levels[k]);
+        scores[k] = exp_f32(scores[k] * factor - levels[k]);
         gradients[k] = scores[k] * (gradients[k] - shares[k]);
     }
 }
@@ -225,7 +223,7 @@ const struct attention_simd SIMD_NAME(attention_simd) = {
     .multiply = multiply,
     .softmax = softmax,
     .softmax_bf16 = softmax_bf16,
-    .weigh = weigh,
+    .differentiate = differentiate,
     .weigh_columns = weigh_columns,
     .pack = pack,
     .pack_transposed = pack_transposed,

@@ -80,6 +80,11 @@ const char *convolution_open(struct convolution_state *state, const struct opera
 /* Read the mix factor and pack the weights of state->operation. */
 void convolution_prepare(struct convolution_state *state, void *prepared, void *scratch);
 
+/* The same of a convolution by Winograd, plain and without bias, whose kernel is not in its
+ * operation. */
+void convolution_prepare_winograd(struct convolution_state *state,
+                                  const struct winograd_kernel *kernel, void *prepared);
+
 /* Choose the way (slicewise: one that convolution_slices can run) and in_slices, out_slices; bytes
  * of the prepared block, of scratch to pack it, of the workspace. Returns NULL or a static
  * reason. */

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { RUN = 256 /* elements of a kernel placed together */ };
+
 /* Where the kernel's element for a tap, an input and an output channel goes. */
 struct placement {
     void *to;
@@ -77,6 +79,14 @@ static int64_t matrix_step(const struct convolution_data *s)
     return ((count + line - 1) / line | 1) * line;
 }
 
+/* True where Winograd reads the forward kernel as it lies. */
+static bool mirrors_in_place(const struct convolution_data *s)
+{
+    const struct convolution_state *inner = s->inner;
+    return inner->winograd && s->forward.convolution.parts == 1 &&
+           s->forward.weight[0].dtype == DTYPE_F32;
+}
+
 static const char *create_mirror(struct convolution_data *s, struct needs *needs)
 {
     int in_place;
@@ -84,6 +94,9 @@ static const char *create_mirror(struct convolution_data *s, struct needs *needs
     const char *why = cpu_convolution.create(&s->mirror, &s->inner, needs, &in_place);
     if (why)
         return why;
+    s->in_place = mirrors_in_place(s);
+    if (s->in_place)
+        return NULL;
     cpu_reserve(&kernel, kernel_count(s), sizeof(float));
     if (__builtin_add_overflow(kernel, needs->scratch, &needs->scratch))
         needs->scratch = SIZE_MAX;
@@ -151,7 +164,6 @@ static const char *create(const struct operation *o, void **state, struct needs 
 static void place_run(const struct placement *p, const float *values, int64_t count,
                       const int64_t *offset, int64_t start)
 {
-    enum { RUN = 256 };
     uint16_t narrow[RUN];
     if (p->bf16) {
         f32_to_bf16(values, narrow, count);
@@ -168,7 +180,6 @@ static void place_run(const struct placement *p, const float *values, int64_t co
 static void place_elements(const struct convolution_data *s, const struct weight *w, float a,
                            const struct placement *p, int64_t begin, int64_t count)
 {
-    enum { RUN = 256 };
     const struct convolution *c = &s->forward.convolution;
     int64_t offset[RUN], inner = c->transposed ? p->out_step : p->in_step;
     int64_t outer = c->transposed ? p->in_step : p->out_step;
@@ -189,7 +200,6 @@ static void place_elements(const struct convolution_data *s, const struct weight
 /* All parts, their outputs one after another. */
 static void place_kernels(const struct convolution_data *s, struct placement p)
 {
-    enum { RUN = 256 };
     const struct operation *f = &s->forward;
     float a = convolution_mix(f);
     for (int part = 0; part < f->convolution.parts; part++) {
@@ -223,6 +233,21 @@ static void pack_products(const struct convolution_data *s, char *prepared, void
         }
 }
 
+static void prepare_in_place(struct convolution_data *s, void *prepared)
+{
+    const struct weight *w = &s->forward.weight[0];
+    convolution_prepare_winograd(
+        s->inner,
+        &(struct winograd_kernel){
+            .weights = (const float *)w->data + s->forward.convolution.first_channel * s->taps,
+            .out_step = s->taps,
+            .in_step = w->shape[1] * s->taps,
+            .mirrored = true,
+            .factor = convolution_mix(&s->forward),
+        },
+        prepared);
+}
+
 static const char *prepare(void *state, const struct operation *o, void *prepared, void *scratch)
 {
     struct convolution_data *s = state;
@@ -231,6 +256,10 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     s->prepared = prepared;
     if (!s->inner) {
         pack_products(s, prepared, scratch);
+        return NULL;
+    }
+    if (s->in_place) {
+        prepare_in_place(s, prepared);
         return NULL;
     }
     size_t kernel = 0;

@@ -1,9 +1,9 @@
 /* The gradient of a convolution's input. With stride 1 and zero padding it is the convolution of dy
  * with the mirrored kernel, which is left to cpu_convolution where that goes by Winograd or by
  * lines. The rest is made of matrix products as in convolution.h: for each tap, the outputs that
- * see each position of a block are collected, summed where there are several (at a repeated
- * border), and multiplied with the tap's packed weights onto the unit's sums. With strides a block
- * holds positions that are a stride apart, which see the same taps. */
+ * see each position of a block are collected, summed where there are several (at a repeated border,
+ * or of an upsampled input), and multiplied with the tap's packed weights onto the unit's sums.
+ * With strides a block holds positions that are a stride apart, which see the same taps. */
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_DATA_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_DATA_H
 
@@ -24,6 +24,7 @@ struct convolution_data {
     const char *prepared;
     struct operation mirror; /* where `inner` is its state; else NULL */
     void *inner;
+    bool in_place; /* the mirror reads the forward kernel as it lies, else a mirrored copy */
 };
 
 /* What a run reads and writes. */

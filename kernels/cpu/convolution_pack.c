@@ -77,7 +77,7 @@ const char *convolution_measure(struct convolution_state *s, bool slicewise, str
         if (why)
             return why;
         needs->algorithm = "winograd";
-        cpu_reserve(&needs->scratch, weight_count(&o->weight[0]), sizeof(float));
+        cpu_reserve(&needs->scratch, widest_part(o), sizeof(float));
     } else {
         measure_taps(s);
         measure_products(s, needs);
@@ -131,18 +131,21 @@ static void pack_bias(const struct convolution_state *s, float *bias)
     }
 }
 
-/* Winograd takes the kernel as it is, in f32 and scaled. */
+/* Winograd takes the kernel as it is, in f32. */
 static void pack_winograd(const struct convolution_state *s, void *prepared, float *scratch)
 {
     const struct weight *w = &s->operation.weight[0];
-    const float *kernel = w->data;
-    if (w->dtype != DTYPE_F32 || s->operation.convolution.mix) {
+    int64_t out_step = weight_count(w) / w->shape[0];
+    if (w->dtype != DTYPE_F32)
         weight_to_f32(w, 0, weight_count(w), scratch);
-        for (int64_t i = 0; i < weight_count(w); i++)
-            scratch[i] *= s->alpha;
-        kernel = scratch;
-    }
-    winograd_pack(s->winograd, kernel, prepared);
+    winograd_pack(s->winograd,
+                  &(struct winograd_kernel){
+                      .weights = w->dtype == DTYPE_F32 ? w->data : scratch,
+                      .out_step = out_step,
+                      .in_step = out_step / w->shape[1],
+                      .factor = s->alpha,
+                  },
+                  prepared);
 }
 
 /* One line of the kernel as a matrix (out, kernel·in), as the input lies: a transposed
@@ -190,6 +193,15 @@ static void pack_products(const struct convolution_state *s, void *prepared, voi
             simd()->attention->pack_transposed((struct rows){matrix, DTYPE_F32, numbers}, out,
                                                numbers, packed);
     }
+}
+
+void convolution_prepare_winograd(struct convolution_state *s, const struct winograd_kernel *kernel,
+                                  void *prepared)
+{
+    s->prepared = prepared;
+    s->alpha = s->beta = 1;
+    winograd_pack(s->winograd, kernel, prepared);
+    pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
 }
 
 void convolution_pack(const struct convolution_state *s, void *prepared, void *scratch)

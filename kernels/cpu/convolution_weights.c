@@ -147,9 +147,11 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     (void)prepared, (void)scratch;
     s->forward = convolution_forward(o, o->input[0], o->input[1]);
     s->alpha = convolution_mix(&s->forward);
-    s->wanted = false;
-    for (int part = 0; part < o->convolution.parts; part++)
+    s->wanted = s->bias_wanted = false;
+    for (int part = 0; part < o->convolution.parts; part++) {
         s->wanted |= o->gradient[2 * part] != NULL;
+        s->bias_wanted |= o->gradient[2 * part + 1] != NULL;
+    }
     return NULL;
 }
 
@@ -287,14 +289,15 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
 #pragma omp parallel num_threads(team)
     {
 #pragma omp for schedule(dynamic)
-        for (int64_t part = 0; part < s->bias_parts; part++)
+        for (int64_t part = 0; part < (s->bias_wanted ? s->bias_parts : 0); part++)
             sum_bias(s, inputs[1], part, bias + part * c);
         if (s->wanted && s->winograd)
             winograd_weights_run(s->winograd, s, inputs[0], inputs[1], workspace);
         else if (s->wanted)
             run_products(s, inputs, workspace);
     }
-    add_bias(s, bias);
+    if (s->bias_wanted)
+        add_bias(s, bias);
     return NULL;
 }
 

@@ -34,7 +34,7 @@ struct convolution_weights {
     size_t bias_at, desks_at, parts_at;   /* in the workspace: sums of dy, desks, sums by parts */
     int threads;
     float alpha;
-    bool wanted; /* a gradient of a kernel, not of biases alone */
+    bool wanted, bias_wanted; /* gradients of kernels, of biases */
 };
 
 /* One part of a chunk. */

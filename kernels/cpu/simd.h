@@ -67,12 +67,13 @@ struct attention_simd {
     /* The same of scale·scores, and the weights rounded to bf16, which sum counts. */
     float (*softmax_bf16)(float *scores, int64_t count, float scale, float *maximum, float *sum,
                           uint16_t *weights);
-    /* Scores of one query against `count` keys, and gradients of their weights, become the weights
-     * exp(score − level) and the gradients of the scores, weight·(gradient − share); or those of
-     * one key against `count` queries. */
-    void (*weigh)(float *scores, float *gradients, int64_t count, float level, float share);
-    void (*weigh_columns)(float *scores, float *gradients, int64_t count, const float *levels,
-                          const float *shares);
+    /* Gradients of the weights of one query become those of its scores: weight·(gradient −
+     * share). */
+    void (*differentiate)(const float *weights, float *gradients, int64_t count, float share);
+    /* Scores of one key against `count` queries become the weights exp(factor·score − level), and
+     * their gradients those of the scores. */
+    void (*weigh_columns)(float *scores, float *gradients, int64_t count, float factor,
+                          const float *levels, const float *shares);
     /* Pack b (depth, columns), or its transpose (columns, depth). */
     void (*pack)(struct rows from, int64_t depth, int64_t columns, float *b);
     void (*pack_transposed)(struct rows from, int64_t columns, int64_t depth, float *b);

@@ -12,6 +12,8 @@ enum { BLOCK_TILES = 32, BLOCK_SLICES_3D = 5, TILES_MULTIPLE = 8 };
 
 enum { LANES_MOST = 16 }; /* of any instruction set */
 
+enum { PACKED_CHANNELS = 16 }; /* input channels of a vector of outputs whose taps fill 27 kB */
+
 /* Bytes of f32 sums, at most: the weights, transformed anew for every stretch of blocks, then take
  * less than 1 % of the time. */
 enum { SUMS_BYTES = 32 << 20 };
@@ -35,8 +37,8 @@ static int64_t odd_lines(int64_t floats)
  * in every run, costs as much as 600. Weights kept transformed would take four times the memory and
  * save nothing from 64 tiles on, where reading them takes as long as making them. 2-D networks are
  * run on four slices or more. With few input channels the transforms of the outputs prevail. Direct
- * convolutions of bf16, where the processor multiplies it, take two thirds of the time of f32 on the
- * small maps where the choice is close. */
+ * convolutions of bf16, where the processor multiplies it, take two thirds of the time of f32 on
+ * the small maps where the choice is close. */
 static bool is_faster(const struct operation *o)
 {
     const double few_slices = 4, gain = 1.25;
@@ -173,35 +175,60 @@ static void planes_of(const struct winograd *w, int64_t plane, int64_t *first, i
     *end = w->phases == 2 ? of_phases[plane][1] : plane + 1;
 }
 
-/* One tap of a vector of output channels, to `to` (lanes): channels behind the last are zero. */
-static void pack_tap(const struct winograd *w, const float *weights, int64_t step, int64_t out,
-                     int64_t planes, void *to)
+/* All taps of `count` input channels and a vector of output channels from `out` on, (channel, tap,
+ * lanes); output channels behind the last are zero. */
+static void gather_taps(const struct winograd *w, const struct winograd_kernel *kernel, int64_t out,
+                        int64_t channel, int64_t count, int64_t taps, float *to)
 {
-    float lane[LANES_MOST] = {0};
-    int64_t lanes = w->simd->lanes, count = at_most(lanes, w->out.c - out);
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t k = 0; k < planes; k++)
-            lane[i] += weights[i * step + k * TAPS];
+    int64_t lanes = w->simd->lanes, filled = at_most(lanes, w->out.c - out);
+    bool by_lanes = kernel->in_step < kernel->out_step;
+    if (filled < lanes)
+        memset(to, 0, (size_t)(count * taps * lanes) * sizeof *to);
+    int64_t outer = by_lanes ? filled : count, inner = by_lanes ? count : filled;
+    int64_t first = kernel->mirrored ? taps - 1 : 0, step = kernel->mirrored ? -1 : 1;
+    for (int64_t i = 0; i < outer; i++)
+        for (int64_t k = 0; k < inner; k++) {
+            int64_t lane = by_lanes ? i : k, c = by_lanes ? k : i;
+            const float *from = kernel->weights + (out + lane) * kernel->out_step +
+                                (channel + c) * kernel->in_step + first;
+            for (int64_t t = 0; t < taps; t++)
+                to[(c * taps + t) * lanes + lane] = kernel->factor * from[t * step];
+        }
+}
+
+/* One plane of a channel's gathered taps, to `to` (3×3, lanes). */
+static void pack_plane(const struct winograd *w, const float *taps, int64_t plane, void *to)
+{
+    int64_t count = TAPS * w->simd->lanes, first, end;
+    float sum[TAPS * LANES_MOST];
+    planes_of(w, plane, &first, &end);
+    const float *from = taps + first * count;
+    if (end - first > 1) {
+        for (int64_t i = 0; i < count; i++)
+            sum[i] = from[i] + from[count + i];
+        from = sum;
+    }
     if (w->type == DTYPE_BF16)
-        f32_to_bf16(lane, to, lanes);
+        f32_to_bf16(from, to, count);
     else
-        memcpy(to, lane, (size_t)lanes * sizeof *lane);
+        memcpy(to, from, (size_t)count * sizeof *from);
 }
 
 /* Packed: (phases·planes, vectors of output channels, input channels, 3×3, lanes). */
-void winograd_pack(const struct winograd *w, const float *weights, void *packed)
+void winograd_pack(const struct winograd *w, const struct winograd_kernel *kernel, void *packed)
 {
     int64_t lanes = w->simd->lanes, vectors = vectors_of(w, w->out.c);
-    int64_t channel = (w->phases == 2 ? 3 : w->planes) * TAPS, step = w->in.c * channel;
+    int64_t taps = (w->phases == 2 ? 3 : w->planes) * TAPS, bytes = dtype_size(w->type);
 #pragma omp parallel for collapse(2)
-    for (int64_t plane = 0; plane < w->phases * w->planes; plane++)
-        for (int64_t v = 0; v < vectors; v++) {
-            int64_t at = (plane * vectors + v) * w->in.c * TAPS, first, end;
-            planes_of(w, plane, &first, &end);
-            for (int64_t i = 0; i < w->in.c * TAPS; i++)
-                pack_tap(w,
-                         weights + v * lanes * step + i / TAPS * channel + first * TAPS + i % TAPS,
-                         step, v * lanes, end - first,
-                         (char *)packed + (at + i) * lanes * dtype_size(w->type));
+    for (int64_t v = 0; v < vectors; v++)
+        for (int64_t channel = 0; channel < w->in.c; channel += PACKED_CHANNELS) {
+            float gathered[PACKED_CHANNELS * 3 * TAPS * LANES_MOST];
+            int64_t count = at_most(PACKED_CHANNELS, w->in.c - channel);
+            gather_taps(w, kernel, v * lanes, channel, count, taps, gathered);
+            for (int64_t plane = 0; plane < w->phases * w->planes; plane++)
+                for (int64_t c = 0; c < count; c++)
+                    pack_plane(w, gathered + c * taps * lanes, plane,
+                               (char *)packed + ((plane * vectors + v) * w->in.c + channel + c) *
+                                                    TAPS * lanes * bytes);
         }
 }

@@ -35,8 +35,17 @@ const char *winograd_create(struct winograd **winograd, const struct operation *
                             struct needs *needs);
 void winograd_destroy(struct winograd *winograd); /* NULL is fine */
 
-/* Pack f32 weights (out, in, [3,] 3, 3). */
-void winograd_pack(const struct winograd *winograd, const float *weights, void *packed);
+/* f32 weights as they lie: tap t of output o and input i at o·out_step + i·in_step + t, where
+ * mirrored + the last tap − t. They are multiplied by factor. */
+struct winograd_kernel {
+    const float *weights;
+    int64_t out_step, in_step;
+    bool mirrored;
+    float factor;
+};
+
+void winograd_pack(const struct winograd *winograd, const struct winograd_kernel *kernel,
+                   void *packed);
 
 void winograd_run(const struct winograd *winograd, const struct winograd_call *call);
 

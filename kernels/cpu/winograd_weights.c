@@ -11,7 +11,7 @@ enum { TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH, TAPS = 9 };
 enum {
     ROWS = 64,              /* output channels of a chunk, at most: its sums fill half of 1 MB */
     PART_TILES = 128,       /* at most: their transforms stay in the last-level cache */
-    PART_FLOATS = 14 << 20, /* transforms of a part, at most */
+    PART_FLOATS = 14 << 20, /* transforms of a part, but for the slices around it, at most */
     PART_SLICES = 8,        /* of 3-D maps, where they are so few: a part takes neighbours too */
     CHANNELS = 16,          /* fewer than a vector are not worth it */
 };

@@ -158,7 +158,7 @@ double graph_node_flops(const struct graph_node *node)
     case OP_ATTENTION:
         return attention_flops(&o->attention, out, 2);
     case OP_ATTENTION_DATA:
-        return attention_flops(&o->attention, o->input[1].shape, 8);
+        return attention_flops(&o->attention, o->input[1].shape, 7);
     default:
         return 0;
     }

@@ -1,20 +1,21 @@
 /* bench - time one network of the cascade at its full size, with random input, and say where the
  * time goes. One network a process, so that the process's peak memory is that network's. */
-#include "lib/core/random.h"
 #include "lib/core/version.h"
 #include "lib/models/stage_filter.h"
 #include "pipelines/bench/paths.h"
 #include "pipelines/bench/peak.h"
+#include "pipelines/bench/training.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS = 3, CHANNELS = 4, WINDOW = 5, BATCH = 8 };
+enum { CHANNELS = 4, WINDOW = 5, BATCH = 8 };
 
-static int64_t repetitions, latent = 64, slice = 512, thumbnail = 128;
-static double budget_seconds = 10, peak_rate;
-static bool paths;
+static int64_t latent = 64, slice = 512, thumbnail = 128;
+static struct measure_effort effort = {.seconds = 10};
+static double peak_rate;
+static bool paths, training;
 
 static const struct option options[] = {
     {.name = "weights",
@@ -31,7 +32,7 @@ static const struct option options[] = {
      .meaning = "type of activations and products; auto is fp32 on a CPU"},
     {.name = "repetitions",
      .type = OPTION_INT,
-     .target = &repetitions,
+     .target = &effort.repetitions,
      .argument = "N",
      .low = 1,
      .high = 1e6,
@@ -39,7 +40,7 @@ static const struct option options[] = {
      .meaning = "calls to time, after a first one that is not; the best counts"},
     {.name = "seconds",
      .type = OPTION_REAL,
-     .target = &budget_seconds,
+     .target = &effort.seconds,
      .argument = "X",
      .low = 0,
      .high = 1e6,
@@ -77,6 +78,16 @@ static const struct option options[] = {
      .type = OPTION_FLAG,
      .target = &paths,
      .meaning = "a row for each shape of a convolution instead of one for the network"},
+    {.name = "training",
+     .type = OPTION_FLAG,
+     .target = &training,
+     .meaning = "a row of a training step"},
+    {.name = "memory",
+     .type = OPTION_BYTES,
+     .target = &filter_settings.memory,
+     .argument = "BYTES",
+     .unset = "no bound",
+     .meaning = "the most memory to plan a training step for"},
     {.name = "threads",
      .type = OPTION_INT,
      .target = &filter_settings.threads,
@@ -95,26 +106,22 @@ static const struct program program = {
     .details = "A row of pipelines/bench/run's table: GFLOP/s counts the multiplications and "
                "additions of the dense convolutions, linear layers and attention, whatever "
                "algorithm is used. machine says what it runs on, and measures what that can do at "
-               "most.",
+               "most. With --training the networks are diffusion3d, refiner, multislice, "
+               "autoencoder2d and nhae, and times are those of a step and of a forward pass.",
     .options = options,
 };
 
 static struct filter filter;
 
-/* Open the network that the operand names; inputs: how many it takes. */
-static int open_stage(struct stage *stage, const char *name, struct weights *weights, int *inputs)
+/* Open the network that the operand names. */
+static int open_stage(struct stage *stage, const char *name, struct weights *weights)
 {
     struct stage_settings settings = stage_filter_settings(&filter);
     struct error *error = &filter.error;
-    *inputs = 1;
-    if (!strcmp(name, "diffusion3d")) {
-        *inputs = 2;
+    if (!strcmp(name, "diffusion3d"))
         return stage_denoise(stage, weights, 3, latent, CHANNELS, latent, latent, &settings, error);
-    }
-    if (!strcmp(name, "refiner")) {
-        *inputs = 3;
+    if (!strcmp(name, "refiner"))
         return stage_denoise(stage, weights, 2, BATCH, CHANNELS, latent, latent, &settings, error);
-    }
     if (!strcmp(name, "multislice"))
         return stage_decode(stage, weights, WINDOW, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "decoder2d"))
@@ -126,69 +133,6 @@ static int open_stage(struct stage *stage, const char *name, struct weights *wei
     if (!strcmp(name, "latent-sr"))
         return stage_latent_sr(stage, weights, latent, CHANNELS, latent, latent, &settings, error);
     return error_set(error, "%s is no network; networks are %s", name, program.operands);
-}
-
-/* Memory for a graph's input or output k, an input filled with normals, a timestep with 500. */
-static float *make_array(const struct graph *graph, int k, bool input)
-{
-    for (int v = 0; v < graph->values; v++) {
-        const struct graph_value *value = &graph->value[v];
-        if ((input ? value->input : value->output) != k)
-            continue;
-        int64_t count = shape_count(value->tensor.shape);
-        float *array = filter_allocate(&filter, count, sizeof *array);
-        if (input && count == 1)
-            array[0] = 500;
-        else if (input)
-            random_normal(&(struct random_key){.stage = RANDOM_NOISE, .slice = k}, array, count);
-        return array;
-    }
-    return NULL;
-}
-
-static double sum(const double *seconds, int count)
-{
-    double total = 0;
-    for (int i = 0; i < count; i++)
-        total += seconds[i];
-    return total;
-}
-
-/* The times of each node in the fastest call, after one that packs the weights and touches all
- * memory. */
-static void measure(struct network *network, int inputs, double *best)
-{
-    const struct graph *graph = network_graph(network);
-    const void *in[INPUTS];
-    double *seconds = filter_allocate(&filter, graph->nodes, sizeof *seconds), spent = 0;
-    for (int k = 0; k < inputs; k++)
-        in[k] = make_array(graph, k, true);
-    void *out[1] = {make_array(graph, 0, false)};
-    filter_check(&filter, network_run(network, in, out, &filter.error));
-    for (int64_t i = 0; repetitions ? i < repetitions : i == 0 || spent < budget_seconds; i++) {
-        filter_check(&filter, network_profile(network, in, out, seconds, &filter.error));
-        spent += sum(seconds, graph->nodes);
-        if (i == 0 || sum(seconds, graph->nodes) < sum(best, graph->nodes))
-            memcpy(best, seconds, (size_t)graph->nodes * sizeof *best);
-    }
-    for (int k = 0; k < inputs; k++)
-        free((void *)(uintptr_t)in[k]);
-    free(out[0]);
-    free(seconds);
-}
-
-/* The process's peak, in MiB: the kernel's high-water mark. */
-static double peak_mib(void)
-{
-    char line[256];
-    double kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return kib / 1024;
 }
 
 /* Kinds of operations as the table tells them apart. */
@@ -213,22 +157,11 @@ static enum share share_of(enum operation_kind kind)
     }
 }
 
-/* What the plan holds, inputs and outputs included, in MiB. */
-static double plan_mib(const struct network *network)
-{
-    const struct graph *graph = network_graph(network);
-    int64_t bytes = network_memory(network).total;
-    for (int v = 0; v < graph->values; v++)
-        if (graph->value[v].input >= 0 || graph->value[v].output >= 0)
-            bytes += tensor_bytes(graph->value[v].tensor);
-    return (double)bytes / (1 << 20);
-}
-
 static void report(const char *name, struct network *network, const double *seconds)
 {
     const struct graph *graph = network_graph(network);
     double share[SHARES] = {0}, convolution_flops = 0, flops = graph_flops(graph);
-    double whole = sum(seconds, graph->nodes);
+    double whole = measure_sum(seconds, graph->nodes);
     for (int i = 0; i < graph->nodes; i++) {
         enum share kind = share_of(graph->node[i].operation.kind);
         share[kind] += seconds[i];
@@ -246,7 +179,7 @@ static void report(const char *name, struct network *network, const double *seco
     printf(" %12.1f | %5.2f |", alone, effective / alone);
     for (int kind = 0; kind < SHARES; kind++)
         printf(" %4.1f |", 100 * share[kind] / whole);
-    printf(" %6.0f | %6.0f |\n", plan_mib(network), peak_mib());
+    printf(" %6.0f | %6.0f |\n", measure_plan(network), measure_peak());
 }
 
 static void describe_machine(void)
@@ -262,6 +195,23 @@ static void describe_machine(void)
     printf("copy: %.1f GB/s read and written\n", peak.copy);
 }
 
+/* Time one call of the network. */
+static void measure_call(const char *name, struct weights *weights)
+{
+    struct stage stage;
+    filter_check(&filter, open_stage(&stage, name, weights));
+    const struct graph *graph = network_graph(stage.network);
+    double *seconds = filter_allocate(&filter, graph->nodes, sizeof *seconds);
+    measure_network(&filter, stage.network, effort, seconds);
+    if (paths)
+        paths_report(&filter, name, graph, seconds);
+    else
+        report(name, stage.network, seconds);
+    free(seconds);
+    stage_close(&stage);
+    weights_close(weights);
+}
+
 int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
@@ -273,18 +223,11 @@ int main(int argc, char **argv)
     if (!filter_settings.weights)
         filter_fail(&filter, "give weights with -w");
     struct weights *weights = stage_filter_weights(&filter);
-    struct stage stage;
-    int inputs;
-    filter_check(&filter, open_stage(&stage, name, weights, &inputs));
-    int nodes = network_graph(stage.network)->nodes;
-    double *seconds = filter_allocate(&filter, nodes, sizeof *seconds);
-    measure(stage.network, inputs, seconds);
-    if (paths)
-        paths_report(&filter, name, network_graph(stage.network), seconds);
+    if (training)
+        training_report(&filter, weights,
+                        &(struct training_bench){name, latent, filter_settings.memory,
+                                                 stage_filter_settings(&filter), effort});
     else
-        report(name, stage.network, seconds);
-    free(seconds);
-    stage_close(&stage);
-    weights_close(weights);
+        measure_call(name, weights);
     return filter_finish(&filter);
 }

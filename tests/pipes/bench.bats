@@ -10,7 +10,8 @@ setup_file() {
     cd "$BATS_FILE_TMPDIR" || return
     export PYTHON=false WEIGHTS=.
     make_weights
-    "$BATS_TEST_DIRNAME/../../pipelines/bench/run" --quick --latent 16 --paths > page.md
+    "$BATS_TEST_DIRNAME/../../pipelines/bench/run" --quick --latent 16 --paths --training \
+        > page.md
 }
 
 setup() {
@@ -47,6 +48,25 @@ peak() {
                 shares += $i
             if (NF != 18 || off(shares, 100) > 0.31 || off($7, $6 / top) > 0.01 + 0.5 / top ||
                     off($9, $6 / $8) > 0.006 + 0.1 / $8 || !($5 >= 0 && $17 >= $16)) {
+                print "does not fit: " $0
+                exit 1
+            }
+        }' rows
+}
+
+@test "each network that is trained has a row of a step, whose numbers fit together" {
+    cells page.md Training > rows
+    cat rows
+    [ "$(grep -c '|fp32|' rows)" -eq 5 ]
+    [ -z "$(peak bf16)" ] || [ "$(grep -c '|bf16|' rows)" -eq 5 ]
+    # Seconds are to thousandths; four shares to tenths. What is held is part of the plan, and the
+    # process holds more than that.
+    awk -F '|' '
+        function off(a, b) { return a > b ? a - b : b - a }
+        {
+            slack = 0.005 + 0.0005 / $5 * (1 + $6 / $5); shares = $12 + $13 + $14 + $15
+            if (NF != 19 || off($7, $6 / $5) > slack || off(shares, 100) > 0.21 ||
+                    !($4 > 0 && $8 > 0 && $10 > 0 && $17 >= $16 && $18 >= $17)) {
                 print "does not fit: " $0
                 exit 1
             }

@@ -75,6 +75,34 @@ wait_for() {
     done
 }
 
+@test "killed at twenty random moments, a run loses no checkpoint and ends with the same weights" {
+    local name i step last
+    RANDOM=11
+    for name in refine auto; do
+        declare -n command_line=$name
+        last=0
+        for ((i = 0; i < 20; i++)); do
+            "${command_line[@]}" --checkpoint-minutes 0 -o killed.safetensors &
+            sleep 0.$((RANDOM % 50 + 10))
+            kill -"$([ $((i % 5)) = 4 ] && echo TERM || echo KILL)" $!
+            wait $! || [ $? -gt 128 ]
+            if [ -e killed.checkpoint ]; then
+                step=$(metadata step killed.checkpoint)
+                [ "$step" -ge "$last" ]
+                last=$step
+            fi
+            if [ -e killed.safetensors ]; then
+                weights-cast -q killed.safetensors -o cast.safetensors
+            fi
+        done
+        [ "$last" -gt 0 ]
+        "${command_line[@]}" --steps $((last + 5)) -o killed.safetensors
+        "${command_line[@]}" --steps $((last + 5)) -o whole.safetensors
+        cmp whole.safetensors killed.safetensors
+        rm whole.* killed.*
+    done
+}
+
 @test "a signal lets the step finish and saves" {
     "${refine[@]}" -o stopped.safetensors --checkpoint-minutes 1000 2> messages &
     wait_for stopped.tsv

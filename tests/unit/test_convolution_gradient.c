@@ -41,6 +41,11 @@ struct trial {
     {                                                                                              \
         0, 1, 1                                                                                    \
     }
+#define UNEVEN                                                                                     \
+    {0, 1, 0}, {0, 0, 1},                                                                          \
+    {                                                                                              \
+        0, 3, 1                                                                                    \
+    }
 #define SAME_3D {3, 3, 3}, ONES, ONES, ONES
 
 static const struct trial trials[] = {
@@ -66,28 +71,18 @@ static const struct trial trials[] = {
     {1, 3, 4, 5, 17, 16, SAME_3D, .parts = 1, .upsampled = {true, true, true}},
     {1, 1, 4, 3, 6, 8, SAME_2D, .replicate = true, .parts = 1, .upsampled = {false, true, true}},
     {2, 4, 5, 6, 6, 12, SAME_3D, .mix = true, .parts = 1},
-    {1, 5, 8, 9, 20, 17, SAME_3D, .parts = 1}, /* Winograd */
+    {1, 5, 8, 9, 20, 17, SAME_3D, .parts = 1},                         /* Winograd */
+    {1, 3, 8, 9, 20, 17, SAME_3D, .mix = true, .parts = 1, .more = 2}, /* the same */
+    {1, 1, 46, 49, 16, 17, SAME_2D, .parts = 1}, /* several parts of Winograd's */
+    {1, 20, 9, 10, 16, 16, SAME_3D, .parts = 1}, /* the same */
+    {1, 6, 8, 5, 17, 16, {3, 3, 3}, ONES, {-1, 1, 1}, {0, 2, 0}, .parts = 1},
+    {1, 6, 4, 5, 4, 9, {3, 3, 3}, ONES, {-1, 1, 1}, {-2, 2, 0}, .replicate = true, .parts = 1},
     {2, 3, 4, 5, 8, 9, SAME_3D, .replicate = true, .parts = 1},
     {1, 6, 4, 6, 5, 16, {4, 4, 4}, {2, 2, 2}, ONES, ONES, .replicate = true, .parts = 1},
     {1, 8, 4, 5, 6, 8, {4, 4, 4}, {2, 1, 1}, {1, 2, 2}, ONES, .replicate = true, .parts = 1},
     {2, 5, 4, 3, 4, 4, {4, 4, 4}, {2, 1, 1}, {1, 2, 2}, ONES, {3, 3, 3}, true, true, .parts = 1},
     {1, 3, 4, 5, 3, 6, {3, 3, 3}, {2, 2, 2}, .crop = ONES, .transposed = true, .parts = 1},
-    {1,
-     1,
-     4,
-     5,
-     3,
-     6,
-     {1, 4, 2},
-     {1, 2, 2},
-     {0, 1, 0},
-     {0, 0, 1},
-     .crop = {0, 3, 1},
-     .replicate = true,
-     .transposed = true,
-     .mix = true,
-     .parts = 1,
-     .more = 2},
+    {1, 1, 4, 5, 3, 6, {1, 4, 2}, {1, 2, 2}, UNEVEN, true, true, true, .parts = 1, .more = 2},
     {1, 1, 4, 4, 5, 8, {1, 2, 2}, {1, 2, 2}, .transposed = true, .parts = 2},
 };
 enum { TRIALS = sizeof trials / sizeof *trials };
@@ -95,13 +90,6 @@ enum { TRIALS = sizeof trials / sizeof *trials };
 /* Types of x and dx, of y and dy. */
 static const enum dtype types[][2] = {
     {DTYPE_F32, DTYPE_F32}, {DTYPE_BF16, DTYPE_BF16}, {DTYPE_BF16, DTYPE_F32}};
-
-static int64_t out_extent(const struct trial *t, int axis, int64_t extent)
-{
-    int64_t padded = (extent << t->upsampled[axis]) + t->front[axis] + t->back[axis];
-    return t->transposed ? (padded - 1) * t->stride[axis] - 2 * t->crop[axis] + t->kernel[axis]
-                         : (padded - t->kernel[axis]) / t->stride[axis] + 1;
-}
 
 static int64_t taps_of(const struct trial *t)
 {
@@ -124,8 +112,6 @@ static struct operation describe(const struct trial *t, const enum dtype type[2]
 {
     struct operation o = {.kind = OP_CONVOLUTION, .inputs = 1};
     struct shape x = {t->n, t->d, t->h, t->w, t->c};
-    struct shape y = {t->n, out_extent(t, AXIS_D, t->d), out_extent(t, AXIS_H, t->h),
-                      out_extent(t, AXIS_W, t->w), t->out};
     o.convolution = (struct convolution){.padding = t->replicate ? PADDING_REPLICATE : PADDING_ZERO,
                                          .transposed = t->transposed,
                                          .parts = t->parts,
@@ -138,6 +124,9 @@ static struct operation describe(const struct trial *t, const enum dtype type[2]
     memcpy(o.convolution.pad_back, t->back, sizeof t->back);
     memcpy(o.convolution.crop, t->crop, sizeof t->crop);
     memcpy(o.convolution.upsampled, t->upsampled, sizeof t->upsampled);
+    struct shape y = {t->n, convolution_extent(&o.convolution, AXIS_D, t->d),
+                      convolution_extent(&o.convolution, AXIS_H, t->h),
+                      convolution_extent(&o.convolution, AXIS_W, t->w), t->out};
     o.input[0] = (struct tensor){x, type[0], CHANNELS_LAST};
     o.output = (struct tensor){y, type[1], CHANNELS_LAST};
     int64_t in = t->c + t->more, out = t->out / t->parts;
@@ -199,11 +188,10 @@ static void try_data(const struct trial *t, const enum dtype type[2], bool added
     void *inputs[] = {kernel_values(type[1], shape_count(o.input[0].shape), 1, 0.0, 1.0),
                       kernel_values(type[0], shape_count(o.output.shape), 2, 0.0, 1.0)};
     double products = (double)(t->out * taps_of(t)), rounded = 0.0;
-    if (t->replicate)
-        products *= (1 + t->front[0] + t->back[0]) * (1 + t->front[1] + t->back[1]) *
-                    (1 + t->front[2] + t->back[2]);
-    for (int a = 0; a < AXES; a++)
-        products *= t->upsampled[a] ? 2 : 1;
+    for (int a = 0; a < AXES; a++) {
+        int repeated = (t->front[a] > 0 ? t->front[a] : 0) + (t->back[a] > 0 ? t->back[a] : 0);
+        products *= (t->upsampled[a] ? 2 : 1) * (t->replicate ? 1 + repeated : 1);
+    }
     if (type[0] == DTYPE_BF16 && (t->mix || t->replicate || t->upsampled[AXIS_W]))
         rounded = 6.0 * 0x1p-9 * sqrt(products) / 3.0;
     kernel_check(&cpu_convolution_data, &o, (const void *const *)inputs,

@@ -160,11 +160,13 @@ static void test_attention(void **state)
 static void test_attention_blocks(void **state)
 {
     (void)state;
-    struct operation o = {.kind = OP_ATTENTION, .inputs = 1};
-    o.attention = (struct attention){1, 1.0f, false};
-    o.input[0] = o.output = map((struct shape){1, 1, 26, 11, 1}, DTYPE_F32);
-    o.input[0].shape.c = 3;
-    check(&o, 1, 0, 64.0 * u);
+    for (int type = 0; type < 2; type++) {
+        struct operation o = {.kind = OP_ATTENTION, .inputs = 1};
+        o.attention = (struct attention){1, 1.0f, false};
+        o.input[0] = o.output = map((struct shape){1, 1, 23, 11, 2}, activations[type]);
+        o.input[0].shape.c = 6;
+        check(&o, 1, 0, 64.0 * u);
+    }
 }
 
 static void test_linear(void **state)

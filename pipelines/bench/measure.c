@@ -1,0 +1,80 @@
+#include "pipelines/bench/measure.h"
+#include "lib/core/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARRAYS = 8 };
+
+static float *make_array(struct filter *filter, struct tensor tensor, int input)
+{
+    int64_t count = shape_count(tensor.shape);
+    float *array = filter_allocate(filter, count, sizeof *array);
+    if (input >= 0 && tensor.shape.h * tensor.shape.w * tensor.shape.c > 1)
+        random_normal(&(struct random_key){.stage = RANDOM_NOISE, .slice = input}, array, count);
+    else
+        for (int64_t i = 0; i < count; i++)
+            array[i] = count == 1 ? 500.0f : (float)i;
+    return array;
+}
+
+double measure_sum(const double *seconds, int count)
+{
+    double total = 0;
+    for (int i = 0; i < count; i++)
+        total += seconds[i];
+    return total;
+}
+
+void measure_network(struct filter *filter, struct network *network, struct measure_effort effort,
+                     double *best)
+{
+    const struct graph *graph = network_graph(network);
+    void *in[ARRAYS] = {NULL}, *out[ARRAYS] = {NULL};
+    double *seconds = filter_allocate(filter, graph->nodes, sizeof *seconds), spent = 0;
+    for (int v = 0; v < graph->values; v++) {
+        const struct graph_value *value = &graph->value[v];
+        if (value->input >= 0)
+            in[value->input] = make_array(filter, value->tensor, value->input);
+        if (value->output >= 0)
+            out[value->output] = make_array(filter, value->tensor, -1);
+    }
+    const void *const *inputs = (const void *const *)in;
+    filter_check(filter, network_run(network, inputs, out, &filter->error));
+    for (int64_t i = 0;
+         effort.repetitions ? i < effort.repetitions : i == 0 || spent < effort.seconds; i++) {
+        filter_check(filter, network_profile(network, inputs, out, seconds, &filter->error));
+        double whole = measure_sum(seconds, graph->nodes);
+        spent += whole;
+        if (i == 0 || whole < measure_sum(best, graph->nodes))
+            memcpy(best, seconds, (size_t)graph->nodes * sizeof *best);
+    }
+    for (int k = 0; k < ARRAYS; k++) {
+        free(in[k]);
+        free(out[k]);
+    }
+    free(seconds);
+}
+
+double measure_plan(const struct network *network)
+{
+    const struct graph *graph = network_graph(network);
+    int64_t bytes = network_memory(network).total;
+    for (int v = 0; v < graph->values; v++)
+        if (graph->value[v].input >= 0 || graph->value[v].output >= 0)
+            bytes += tensor_bytes(graph->value[v].tensor);
+    return (double)bytes / (1 << 20);
+}
+
+double measure_peak(void)
+{
+    char line[256];
+    double kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kib / 1024;
+}
