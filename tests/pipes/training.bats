@@ -149,6 +149,13 @@ wait_for() {
         diffuse3d -w $predict.safetensors -n 1 --steps 5 --sampler dpm++ > $predict.npy
         [ "$(field shape $predict.npy)" = "[4,4,2,4]" ]
     done
+    "${refine[@]}" --steps 2 --predict v -o refined.safetensors
+    [ "$(metadata parameterization refined.safetensors)" = v ]
+    edit_weights refined.safetensors eps.safetensors \
+        's/"parameterization":"v"/"parameterization":"eps"/'
+    refine-slice -w refined.safetensors --steps 5 z_sr1.npy > refined.npy
+    refine-slice -w eps.safetensors --steps 5 z_sr1.npy > eps.npy
+    assert_different refined.npy eps.npy
     # Trained on from there: the weights' own process.
     train-diffuse3d -w flow.safetensors --steps 1 z1.npy z2.npy -o on.safetensors
     [ "$(metadata parameterization on.safetensors)" = flow ]
