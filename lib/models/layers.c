@@ -175,6 +175,8 @@ int layer_convolution(struct builder *b, int x, const char *key, struct layer_co
     struct operation o = {.kind = OP_CONVOLUTION, .convolution = convolution_of(c)};
     keep_slices(&o.convolution, c.slices, convolution_extent(&o.convolution, AXIS_D, in.d));
     o.output = activation(b, convolved(&o.convolution, in, c.out), c.f32);
+    if (o.output.dtype != DTYPE_F32)
+        x = layer_cast(b, x, o.output.dtype);
     get_kernel(b, key, c, in.c, &o);
     if (c.mix)
         layer_weight(b, c.mix, 1, (const int64_t[]){1}, &o);

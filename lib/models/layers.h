@@ -49,10 +49,10 @@ struct layer_convolution {
     bool replicate;     /* MODEL.md "Same": kernel − stride in all, front half larger, repeated */
     bool pad_back_only; /* one row below, one column right (2-D encoder's downsampling) */
     bool transposed;    /* SR3D: replicate padding, then transposed with padding 3 */
-    bool f32;           /* make f32 whatever the graph's type */
+    bool f32;           /* make f32 whatever the graph's type; else an f32 input is cast to it */
     bool no_bias;
-    int residual;       /* a value to add; 0 means none (value 0 is always an input) */
-    const char *mix;    /* key of a mix factor: α·conv + (1−α)·residual */
+    int residual;               /* a value to add; 0 means none (value 0 is always an input) */
+    const char *mix;            /* key of a mix factor: α·conv + (1−α)·residual */
     struct layer_slices slices; /* make these only, of a sample alone in its batch, stride 1 */
 };
 int layer_convolution(struct builder *b, int x, const char *key, struct layer_convolution c);

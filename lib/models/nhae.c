@@ -87,7 +87,9 @@ int latent_sr_read(struct latent_sr_config *c, struct weights *w, struct error *
 
 int latent_sr_build(struct builder *b, const struct latent_sr_config *c, int z)
 {
-    struct layer_convolution pointwise = {.dims = 3, .kernel = 1, .out = c->channels, .f32 = true};
+    struct layer_convolution pointwise = {.dims = 3, .kernel = 1, .out = c->channels};
+    enum dtype activations = b->graph->activations;
+    b->graph->activations = DTYPE_F32;
     int h = layer_quantize(b, z, "quantize3D.embedding.weight", c->codes);
     h = layer_convolution(b, h, "post_quant_conv_3D", pointwise);
     /* One group a channel: GN(4) on four channels. */
@@ -105,5 +107,7 @@ int latent_sr_build(struct builder *b, const struct latent_sr_config *c, int z)
         h = residual_block(b, h, KEY("SR3D.conv_blocks.%d.res1", i), (int)c->channels);
     }
     pointwise.dims = 2;
-    return layer_convolution(b, h, "quant_conv", pointwise);
+    h = layer_convolution(b, h, "quant_conv", pointwise);
+    b->graph->activations = activations;
+    return h;
 }

@@ -26,7 +26,8 @@ struct latent_sr_config {
 };
 int latent_sr_read(struct latent_sr_config *config, struct weights *weights, struct error *error);
 
-/* z (n, d', h', w', c) f32 → z_sr (n, d'·2^levels, h', w', c) f32: quantize3D, SR3D, quant_conv. */
+/* z (n, d', h', w', c) f32 → z_sr (n, d'·2^levels, h', w', c) f32: quantize3D, SR3D, quant_conv;
+ * in f32 whatever the graph's type: it is little work. */
 int latent_sr_build(struct builder *b, const struct latent_sr_config *config, int z);
 
 #endif

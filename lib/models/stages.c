@@ -91,7 +91,7 @@ int stage_latent_sr(struct stage *stage, struct weights *weights, int64_t d, int
     struct latent_sr_config config;
     struct builder b;
     if (latent_sr_read(&config, weights, error) || check_channels(c, config.channels, error) ||
-        start(&b, weights, DTYPE_F32, error))
+        start(&b, weights, settings->activations, error))
         return -1;
     int z = layer_input(&b, 1, d, c, h, w);
     z = layer_channels_last(&b, &z, 1, true);

@@ -98,9 +98,7 @@ static int build_nhae(struct task *task)
     int x = layer_input(b, 1, extent, 1, extent, extent);
     int numbers = layer_numbers(b, WINDOW);
     int z = encoder3d_build(b, &encoder, layer_channels_last(b, &x, 1, false));
-    b->graph->activations = DTYPE_F32; /* of latents, always */
     int z_sr = latent_sr_build(b, &sr, z);
-    b->graph->activations = task->bench->settings.activations;
     int y = decoder2d_build(b, &decoder, layer_gather(b, z_sr, numbers));
     int loss = quantizer_loss(b, "quantize3D.embedding.weight", sr.codes);
     return layer_sum(b, absolute_error(b, y), loss);

@@ -75,6 +75,22 @@ wait_for() {
     done
 }
 
+@test "every program trains in bf16 as in fp32, to the accuracy of bf16" {
+    grep -q avx512_bf16 /proc/cpuinfo || skip "this processor does not multiply bf16"
+    for name in refine diffuse auto nhae multislice; do
+        declare -n command_line=$name
+        for type in fp32 bf16; do
+            "${command_line[@]}" --precision $type --steps 4 --log-every 1 -o $type.safetensors
+            awk 'NR == 1 { for (i = 1; !($i ~ /^(loss|l1)$/); i++); next } { print $i }' FS='\t' \
+                $type.tsv > $type.losses
+            [ "$(wc -l < $type.losses)" -eq 4 ]
+        done
+        # losses are means of differences of values of order 1, each known to 2^-8
+        paste fp32.losses bf16.losses | awk '{ if (!($1 > 0) || ($1 - $2)^2 > 0.02^2) exit 1 }'
+        rm fp32.* bf16.*
+    done
+}
+
 @test "killed at twenty random moments, a run loses no checkpoint and ends with the same weights" {
     local name i step last
     RANDOM=11
