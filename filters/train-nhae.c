@@ -14,6 +14,7 @@ static const struct option options[] = {
      .unset = "whole volumes",
      .meaning = "what is read of a volume at a time, at a random place"},
     RECONSTRUCTION_OPTIONS,
+    CODEBOOK_OPTION,
     TRAIN_OPTIONS(train),
     {0},
 };

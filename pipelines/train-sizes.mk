@@ -2,6 +2,8 @@
 #
 #   SHAPE, FILES, EYES   extents of a phantom, files of phantoms, phantoms in a file
 #   HELD                 volumes that are held out, the last ones
+#   PAIRS                files of which the refiner's pairs of latents are made; else all
+#   PRECISION            of training and of the latents, unless FLAGS has another; else auto
 #   TYPE                 type of the weights that are handed out
 #   SAMPLE               options of both samplers for the volume that is made at the end
 #   INIT_..._PART        a network's sizes: options of init-weights
@@ -34,9 +36,11 @@ TRAIN_tiny_multislice := --steps 4 --accumulate 1
 
 # demo: the weights in testdata/demo.
 SHAPE_demo := 128,128,128
-FILES_demo := 16
+FILES_demo := 32
 EYES_demo := 32
 HELD_demo := 8
+PAIRS_demo := 8
+PRECISION_demo := bf16
 TYPE_demo := f16
 SAMPLE_demo := --steps 100
 INIT_demo_2d := --mult 1,2,2,2 --blocks 1 --groups 8
@@ -45,13 +49,16 @@ INIT_demo_nhae := --width 32 --width2d 32 $(INIT_demo_2d)
 INIT_demo_ldm3d := --width 32 --mult 1,2,2 --attention 2,4 --groups 8
 INIT_demo_refiner := --width 32 --mult 1,2,4 --attention 2,4 --groups 8
 INIT_demo_multislice := $(INIT_demo_autoencoder2d)
-TRAIN_demo_autoencoder2d := --steps 2500 --batch 8 --accumulate 1 --adversarial-start 1500
-TRAIN_demo_nhae := --steps 2000 --accumulate 1
+INIT_demo_discriminator := --width 32
+TRAIN_demo_autoencoder2d := --steps 3000 --batch 8 --accumulate 1 --warm-up 100 --ema 0.995 \
+    --code-warm-up 2000 --adversarial-start 1500
+TRAIN_demo_nhae := --steps 2500 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1700 \
+    --adversarial-start 1500
 TRAIN_demo_ldm3d := --steps 6000 --batch 4 --accumulate 1 --learning-rate 2e-4 --warm-up 500 \
     --ema 0.999
 TRAIN_demo_refiner := --steps 10000 --batch 32 --accumulate 1 --learning-rate 2e-4 --warm-up 500 \
     --ema 0.999
-TRAIN_demo_multislice := --steps 2000 --accumulate 1
+TRAIN_demo_multislice := --steps 2000 --accumulate 1 --warm-up 100 --ema 0.995
 
 # small: half the paper's extents and widths.
 SHAPE_small := 256,256,256

@@ -36,8 +36,10 @@ EYES := $(OUT)/eyes
 endif
 VOLUMES := $(NAMES:%=$(EYES)/%.npy)
 Z := $(NAMES:%=$(OUT)/z/%.npy)
-Z_SR := $(NAMES:%=$(OUT)/z_sr/%.npy)
-Z_HR := $(NAMES:%=$(OUT)/z_hr/%.npy)
+PAIRED := $(wordlist 1,$(or $(PAIRS_$(SIZE)),$(words $(NAMES))),$(NAMES))
+Z_SR := $(PAIRED:%=$(OUT)/z_sr/%.npy)
+Z_HR := $(PAIRED:%=$(OUT)/z_hr/%.npy)
+COMPUTE := $(if $(PRECISION_$(SIZE)),--precision $(PRECISION_$(SIZE))) $(FLAGS)
 
 .PHONY: train
 .DEFAULT_GOAL := train
@@ -58,13 +60,13 @@ $(OUT)/eyes/%.npy: | $(OUT)/eyes
 	    --seed $(SEED) $(PHANTOM_FLAGS) -o $@
 
 $(OUT)/z/%.npy: $(EYES)/%.npy $(NHAE) | $(OUT)/z
-	downsample -f 2 $< | encode3d -w $(NHAE) $(FLAGS) -o $@
+	downsample -f 2 $< | encode3d -w $(NHAE) $(COMPUTE) -o $@
 
 $(OUT)/z_sr/%.npy: $(OUT)/z/%.npy $(NHAE) | $(OUT)/z_sr
-	latent-sr -w $(NHAE) $(FLAGS) -o $@ $<
+	latent-sr -w $(NHAE) $(COMPUTE) -o $@ $<
 
 $(OUT)/z_hr/%.npy: $(EYES)/%.npy $(NHAE) | $(OUT)/z_hr
-	encode2d -w $(NHAE) $(FLAGS) -o $@ $<
+	encode2d -w $(NHAE) $(COMPUTE) -o $@ $<
 
 # Fresh weights. Where a part is trained already, they take it from there.
 part = $(basename $(@F))
@@ -80,14 +82,12 @@ $(OUT)/fresh/multislice.safetensors: $(OUT)/trained/nhae.safetensors | $(OUT)/fr
 	$(fresh) --from $< -o $@
 
 # Trainings run in runs/, with their checkpoints, logs and pictures, and outlast a make that is
-# stopped. trained/ holds what has come to its end.
-train = $(1) -w $< --seed $(SEED) --held-out $(HELD_$(SIZE)) $(TRAIN_$(SIZE)_$(part)) $(FLAGS) \
+# stopped. trained/ holds what has come to its end: averages where there are any, no discriminator.
+train = $(1) -w $< --seed $(SEED) --held-out $(HELD_$(SIZE)) $(TRAIN_$(SIZE)_$(part)) $(COMPUTE) \
         $(TRAIN_FLAGS) -o $(OUT)/runs/$(@F)
 judge = --discriminator $(1) $(LPIPS:%=--lpips %)
-define keep
-cp $(OUT)/runs/$(@F) $@.part
-mv $@.part $@
-endef
+keep = weights-cast --to f32 $(if $(findstring --ema,$(TRAIN_$(SIZE)_$(part))),--ema) \
+       $(OUT)/runs/$(@F) -o $@
 
 $(OUT)/trained/autoencoder2d.safetensors: $(OUT)/fresh/autoencoder2d.safetensors \
         $(OUT)/fresh/discriminator.safetensors $(VOLUMES) | $(OUT)/runs $(OUT)/trained
@@ -95,7 +95,7 @@ $(OUT)/trained/autoencoder2d.safetensors: $(OUT)/fresh/autoencoder2d.safetensors
 	$(keep)
 
 $(OUT)/trained/nhae.safetensors: $(OUT)/fresh/nhae.safetensors $(VOLUMES) | $(OUT)/runs
-	$(call train,train-nhae) $(call judge,$(OUT)/trained/autoencoder2d.safetensors) $(VOLUMES)
+	$(call train,train-nhae) $(call judge,$(OUT)/runs/autoencoder2d.safetensors) $(VOLUMES)
 	$(keep)
 
 $(OUT)/trained/ldm3d.safetensors: $(OUT)/fresh/ldm3d.safetensors $(Z) | $(OUT)/runs
@@ -108,12 +108,11 @@ $(OUT)/trained/refiner.safetensors: $(OUT)/fresh/refiner.safetensors $(Z_SR) $(Z
 
 $(OUT)/trained/multislice.safetensors: $(OUT)/fresh/multislice.safetensors $(VOLUMES) | $(OUT)/runs
 	$(call train,train-decode-multislice) --encoder $(OUT)/trained/nhae.safetensors \
-	    $(call judge,$(OUT)/trained/nhae.safetensors) $(VOLUMES)
+	    $(call judge,$(OUT)/runs/nhae.safetensors) $(VOLUMES)
 	$(keep)
 
-# What inference reads: averages where there are any, no discriminator.
 $(WEIGHTS)/%.safetensors: $(OUT)/trained/%.safetensors | $(OUT)/weights
-	weights-cast --to $(TYPE_$(SIZE)) $(if $(findstring --ema,$(TRAIN_$(SIZE)_$*)),--ema) -o $@ $<
+	weights-cast --to $(TYPE_$(SIZE)) -o $@ $<
 
 $(OUT)/volume.npy: $(LDM3D) $(NHAE) $(REFINER) $(MULTISLICE)
 	diffuse3d -w $(LDM3D) -n 1 --seed $(SEED) $(SAMPLE_$(SIZE)) $(DIFFUSE_FLAGS) $(FLAGS) |

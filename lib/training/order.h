@@ -15,6 +15,7 @@ enum order_purpose {
     ORDER_TIMESTEP,
     ORDER_CROP,
     ORDER_VALIDATION_NOISE,
+    ORDER_CODES,
 };
 
 /* Samples come in epochs; each is a permutation of all items. */

@@ -8,6 +8,20 @@
 
 enum { VALIDATIONS = 4, SHOWN = 4 /* slices of a picture */ };
 
+/* The codebook that warms up, and room for what its quantizer reads. */
+static int note_latents(struct reconstruction *r, const struct builder *b,
+                        const struct reconstruction_graph *g)
+{
+    const struct shape s = graph_tensor(b->graph, g->latents).shape;
+    int64_t count = s.n * s.d * s.c * s.h * s.w;
+    if (r->codebook)
+        return 0;
+    r->codebook = parameters_find(r->parameters, g->codebook);
+    r->latents =
+        (struct codebook_latents){malloc((size_t)count * sizeof(float)), s.n * s.d, s.c, s.h * s.w};
+    return r->latents.z ? 0 : error_set(b->error, "out of memory");
+}
+
 /* Plan the network with or without the adversarial term. */
 static int plan(struct reconstruction *r, bool judged, struct train_memory memory,
                 struct network **network, struct error *error)
@@ -19,6 +33,8 @@ static int plan(struct reconstruction *r, bool judged, struct train_memory memor
     if (train_network_begin(&b, r->weights, r->stage.activations, error))
         return -1;
     reconstruction_build(r, &b, &g);
+    if (g.latents >= 0 && note_latents(r, &b, &g))
+        return -1;
     r->extras = g.extras;
     memcpy(seeds + 1, g.extra, sizeof g.extra);
     adversary_judge(&r->adversary, &b, g.x, g.y, g.last, judged, &losses, seeds);
@@ -143,6 +159,7 @@ void reconstruction_close(struct reconstruction *r)
     free(r->box);
     free(r->small);
     free(r->numbers);
+    free(r->latents.z);
     free(r);
 }
 
@@ -162,9 +179,10 @@ static int run(struct reconstruction *r, double *losses, struct error *error)
 {
     const void *inputs[] = {r->slices, r->small, r->numbers};
     float value[TRAINER_LOSSES] = {0.0f};
-    void *outputs[TRAINER_LOSSES + 1] = {r->y};
+    void *outputs[TRAINER_LOSSES + 2] = {r->y, r->latents.z};
+    int maps = r->codebook ? 2 : 1;
     for (int i = 0; i < TRAINER_LOSSES; i++)
-        outputs[i + 1] = &value[i];
+        outputs[maps + i] = &value[i];
     if (network_run(r->network, inputs, outputs, error))
         return -1;
     losses[0] = (double)value[r->extras];
@@ -183,6 +201,8 @@ static int compute(void *context, int64_t step, int64_t part, double *losses, st
     reconstruction_read(r, step, part);
     if (run(r, losses, error))
         return -1;
+    if (part == 0 && step < r->settings.code_warm_up)
+        codebook_follow(r->codebook, &r->latents, r->order.seed, step);
     while (r->names[last + 1])
         last++;
     return r->judges ? adversary_run(&r->adversary, r->slices, r->y, &losses[last], error) : 0;

@@ -24,6 +24,7 @@ struct reconstruction_settings {
     const char *encoder;               /* MULTISLICE: file with the 2-D encoder */
     const char *discriminator, *lpips; /* files; NULL: without */
     int64_t adversarial_start;         /* step from which the discriminator judges */
+    int64_t code_warm_up;              /* steps in which codes move to latents (codebook.h) */
 };
 
 struct reconstruction;

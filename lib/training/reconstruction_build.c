@@ -55,7 +55,19 @@ static void fail_unless(struct builder *b, int status)
     b->failed |= status != 0;
 }
 
-static void build_autoencoder2d(struct builder *b, struct reconstruction_graph *g, int x)
+/* What the quantizer that learns reads, where its codebook warms up. */
+static void add_latents(const struct reconstruction *r, struct builder *b,
+                        struct reconstruction_graph *g, int z, const char *key)
+{
+    if (!r->settings.code_warm_up)
+        return;
+    layer_output(b, z);
+    g->latents = z;
+    g->codebook = key;
+}
+
+static void build_autoencoder2d(const struct reconstruction *r, struct builder *b,
+                                struct reconstruction_graph *g, int x)
 {
     struct autoencoder2d_config encoder, decoder;
     fail_unless(b, encoder2d_read(&encoder, b->weights, b->error) ||
@@ -65,6 +77,7 @@ static void build_autoencoder2d(struct builder *b, struct reconstruction_graph *
     int z = encoder2d_build(b, &encoder, layer_channels_last(b, &x, 1, false));
     g->y = decoder2d_build(b, &decoder, z);
     layer_output(b, g->y);
+    add_latents(r, b, g, z, codebook2d);
     add_quantizer(b, g, codebook2d, decoder.codes);
     g->last = "decoder.conv_out";
 }
@@ -92,6 +105,7 @@ static void build_nhae(const struct reconstruction *r, struct builder *b,
     int h_sr = layer_gather(b, input_of(b, z_sr), numbers);
     g->y = decoder2d_build(b, &decoder, layer_gather(b, z_sr, numbers));
     layer_output(b, g->y);
+    add_latents(r, b, g, z, codebook3d);
     add_quantizer(b, g, codebook2d, decoder.codes);
     add_quantizer(b, g, codebook3d, sr.codes);
     add_loss(b, g, layer_loss(b, LOSS_L1, h_sr, h, 1.0f));
@@ -118,11 +132,11 @@ static void build_multislice(const struct reconstruction *r, struct builder *b,
 void reconstruction_build(struct reconstruction *r, struct builder *b,
                           struct reconstruction_graph *g)
 {
-    *g = (struct reconstruction_graph){0};
+    *g = (struct reconstruction_graph){.latents = -1};
     int x = layer_input(b, 1, r->k, 1, r->h, r->w);
     g->x = layer_channels_last(b, &x, 1, true);
     if (r->settings.kind == RECONSTRUCT_AUTOENCODER2D)
-        build_autoencoder2d(b, g, x);
+        build_autoencoder2d(r, b, g, x);
     else if (r->settings.kind == RECONSTRUCT_NHAE)
         build_nhae(r, b, g, x);
     else

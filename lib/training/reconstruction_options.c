@@ -20,6 +20,7 @@ void reconstruction_filter(struct filter *filter, struct reconstruction_settings
     settings.discriminator = o->discriminator;
     settings.lpips = o->lpips;
     settings.adversarial_start = o->start;
+    settings.code_warm_up = o->code_warm_up;
     if (!o->lpips)
         filter_note(filter, "no --lpips: the perceptual term is off");
     if (!o->discriminator)

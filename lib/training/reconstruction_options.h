@@ -6,7 +6,7 @@
 
 struct reconstruction_options {
     const char *discriminator, *lpips;
-    int64_t start;
+    int64_t start, code_warm_up;
 };
 extern struct reconstruction_options reconstruction_options;
 
@@ -22,6 +22,12 @@ extern struct reconstruction_options reconstruction_options;
     {.name = "lpips", .type = OPTION_STRING, .target = &reconstruction_options.lpips,              \
      .argument = "FILE", .unset = "no perceptual term",                                            \
      .meaning = "weights of VGG-16 and LPIPS' linear layers"}
+
+/* Of programs whose codebook learns. */
+#define CODEBOOK_OPTION                                                                            \
+    {.name = "code-warm-up", .type = OPTION_INT, .target = &reconstruction_options.code_warm_up,   \
+     .argument = "N", .low = 0, .high = 1e9,                                                       \
+     .meaning = "steps in which codes move, at random, to latents at hand"}
 /* clang-format on */
 
 /* MODEL.md "Training", 1. */

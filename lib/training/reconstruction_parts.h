@@ -3,6 +3,7 @@
 #define OCTPIPE_TRAINING_RECONSTRUCTION_PARTS_H
 
 #include "lib/training/adversary.h"
+#include "lib/training/codebook.h"
 #include "lib/training/order.h"
 #include "lib/training/reconstruction.h"
 
@@ -14,7 +15,9 @@ struct reconstruction_graph {
     int x, y; /* slices (1, k, h, w, 1) f32 and their reconstruction */
     struct gradient_seed extra[EXTRA_LOSSES];
     int extras;
-    const char *last; /* the layer whose kernel λ is of */
+    int latents;          /* what the quantizer that learns reads, an output after y; −1: none */
+    const char *codebook; /* its key */
+    const char *last;     /* the layer whose kernel λ is of */
 };
 
 struct reconstruction {
@@ -36,7 +39,9 @@ struct reconstruction {
     int extras;
     float *box, *small, *numbers; /* NHAE: (d, h, w), its thumbnail, (k) */
     float *slices, *y;            /* (k, h, w) */
-    int64_t bytes;                /* of networks and buffers */
+    struct parameter *codebook;   /* that warms up; NULL: none */
+    struct codebook_latents latents;
+    int64_t bytes; /* of networks and buffers */
     const char *names[TRAINER_LOSSES + 1];
 };
 
