@@ -35,8 +35,9 @@ setup() {
     diffuse=(train-diffuse3d -w ldm3d.safetensors --accumulate 2 --warm-up 4 --ema 0.9
         z1.npy z2.npy z3.npy)
     auto=(train-autoencoder2d -w autoencoder2d.safetensors --crop 16,24 --batch 2 --accumulate 2
-        --discriminator discriminator.safetensors --adversarial-start 3 v0.npy v1.npy v2.npy)
-    nhae=(train-nhae -w nhae.safetensors --crop 8,16,16 --batch 3 --accumulate 2
+        --discriminator discriminator.safetensors --adversarial-start 3 --code-warm-up 8
+        v0.npy v1.npy v2.npy)
+    nhae=(train-nhae -w nhae.safetensors --crop 8,16,16 --batch 3 --accumulate 2 --code-warm-up 99
         --discriminator discriminator.safetensors v0.npy v1.npy v2.npy)
     multislice=(train-decode-multislice -w multislice.safetensors --encoder nhae.safetensors
         --crop 16,16 --batch 3 --accumulate 1 --ema 0.99

@@ -1,4 +1,5 @@
 /* What a training run is made of: order, data, log, checkpoints, steps. */
+#include "lib/training/codebook.h"
 #include "lib/training/dataset.h"
 #include "lib/training/order.h"
 #include "lib/training/train_log.h"
@@ -313,6 +314,43 @@ static void test_divergence(void **state)
     }
 }
 
+/* Codes move to latents at hand, one in 64 at each step, others stay; which is a function of seed
+ * and step. */
+static void test_codebook(void **state)
+{
+    (void)state;
+    enum { CODES = 6400, C = 3, MAPS = 2, PLANE = 5, STEPS = 40 };
+    static float code[2][CODES * C];
+    float z[MAPS * C * PLANE];
+    struct codebook_latents latents = {z, MAPS, C, PLANE};
+    struct parameter codebook = {.rank = 2, .shape = {CODES, C}, .count = CODES * C};
+    int moved = 0, met[MAPS * PLANE] = {0};
+    for (int i = 0; i < MAPS * C * PLANE; i++) /* map, channel and place of each value */
+        z[i] = (float)(1 + i);
+    for (int run = 0; run < 2; run++) {
+        codebook.value = code[run];
+        memset(code[run], 0, sizeof code[run]);
+        for (int64_t step = 0; step < STEPS; step++)
+            codebook_follow(&codebook, &latents, 9, step);
+    }
+    assert_memory_equal(code[0], code[1], sizeof code[0]);
+    for (int i = 0; i < CODES; i++) {
+        const float *e = &code[0][i * C];
+        int at = (int)e[0] - 1, map = at / (C * PLANE), pixel = at % (C * PLANE);
+        if (e[0] == 0.0f)
+            continue;
+        moved++;
+        met[map * PLANE + pixel]++;
+        for (int j = 0; j < C; j++)
+            assert_float_equal(e[j], z[(map * C + j) * PLANE + pixel], 0.0f);
+    }
+    /* Both counts are binomial; six deviations. */
+    double share = 1.0 - pow(63.0 / 64.0, STEPS), each = moved / (double)(MAPS * PLANE);
+    assert_true(fabs(moved - share * CODES) < 6.0 * sqrt(CODES * share * (1.0 - share)));
+    for (int i = 0; i < MAPS * PLANE; i++)
+        assert_true(fabs(met[i] - each) < 6.0 * sqrt(each));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_dataset_boxes),  cmocka_unit_test(test_dataset_latents),
         cmocka_unit_test(test_dataset_damage), cmocka_unit_test(test_log),
         cmocka_unit_test(test_checkpoint),     cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_codebook),
     };
     return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }
