@@ -13,12 +13,14 @@ static struct option_shape shape = {.rank = 3, .extent = {512, 512, 512}};
 static int64_t seed, count = 1, first;
 static double fluid;
 static struct side_output surfaces, vessels, clean;
-static const double field[3] = {6, 2, 6}; /* mm along D, H, W: that of OCTA-500 */
+static double field[3] = {6, 2, 6}; /* mm along D, H, W: that of OCTA-500 */
 
 /* clang-format off */
 static const struct option options[] = {
     {.name = "shape", .type = OPTION_SHAPE, .target = &shape, .argument = "D,H,W",
      .low = 1, .high = 16384, .meaning = "slices, rows and columns of a volume"},
+    {.name = "depth", .type = OPTION_REAL, .target = &field[1], .argument = "MM", .low = 0.5,
+     .high = 8, .meaning = "extent along H, from the top; an eye's layers end some 1.2 mm deep"},
     {.name = "seed", .type = OPTION_INT, .target = &seed, .argument = "S", .low = 0, .high = 9e15,
      .meaning = "seed of the random numbers"},
     {.name = "count", .letter = 'n', .type = OPTION_INT, .target = &count, .argument = "COUNT",
@@ -44,7 +46,8 @@ static const struct program program = {
     .purpose = "make retinal OCT volumes with known layers and vessels",
     .output = "volume (D,H,W) u1",
     .details =
-        "A field of 6x2x6 mm about the fovea. An eye follows from the seed and its index alone, "
+        "A field of 6x2x6 mm about the fovea, or --depth. An eye follows from the seed and its "
+        "index alone, "
         "and is the same for every shape but for speckle and noise: one of a thousand can be made "
         "again with --first.\n\n"
         "Surfaces (6,D,W) f4 are row indices of ILM, IPL, OPL, ISOS, RPE and BM, as in OCTA-500; a "

@@ -1,41 +1,39 @@
-# The demo: synthesize a small volume and reconstruct the scan in testdata, with small fresh
-# weights. Fresh weights are random numbers: the pictures show that the cascade runs, not what it
-# can do.
+# The demo: synthesize retinal volumes with the weights in testdata/demo, and reconstruct a phantom
+# that these networks were not trained on. `make train-demo` makes such weights anew.
+#
+#   make -f pipelines/demo.mk COUNT=4 SEED=3
 
 TOP := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 BIN ?= $(TOP)/../bin
 OUT ?= build/demo
-SCAN := $(TOP)/../testdata/eye-32x64x64.tif
+WEIGHTS ?= $(TOP)/../testdata/demo
+COUNT ?= 1
+SEED ?= 1
+STEPS ?= 100
+PHANTOM := phantom --shape 128,128,128 --depth 1.4 --seed 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+.ONESHELL:
 
-SMALL := --groups 8 --blocks 1
-PARTS := nhae ldm3d refiner multislice
-SIZE_nhae := --width 16 --width2d 32 --codes 1024
-SIZE_ldm3d := --width 32 --mult 1,2 --attention 2
-SIZE_refiner := --width 32 --mult 1,2 --attention 2
-SIZE_multislice := --width 32 --codes 1024
-WEIGHTS := $(PARTS:%=$(OUT)/weights/%.safetensors)
-STAGES := WEIGHTS=$(OUT)/weights BIN=$(BIN) DIFFUSE_FLAGS='--steps 20' REFINE_FLAGS='--steps 20'
+STAGES := WEIGHTS=$(WEIGHTS) BIN=$(BIN) SEED=$(SEED) DIFFUSE_FLAGS='--steps $(STEPS)' \
+          REFINE_FLAGS='--steps $(STEPS)'
 
 .PHONY: demo
-demo: $(WEIGHTS)
+demo: $(OUT)/phantom.npy
 	@start=$$(date +%s.%N)
 	$(MAKE) --no-print-directory -f $(TOP)/synthesize.mk $(STAGES) OUT=$(OUT)/synthesis \
-	    SHAPE=4,4,8,8 SEED=7
+	    COUNT=$(COUNT)
 	$(MAKE) --no-print-directory -f $(TOP)/reconstruct.mk $(STAGES) OUT=$(OUT)/reconstruction \
-	    SCAN=$(SCAN) PAD=8,16,16
+	    SCAN=$< CLEAN=$(OUT)/clean.npy PAD=8,32,32
 	echo
-	echo "Weights are fresh (untrained): the pictures look like noise."
 	echo "synthetic volume: $$(octmetrics tv $(OUT)/synthesis/volume.npy)"
 	cat $(OUT)/reconstruction/measures.txt
-	ls $(OUT)/synthesis/volume.{tif,png} $(OUT)/reconstruction/reconstruction.{tif,png}
+	ls $(OUT)/synthesis/*.{tif,png} $(OUT)/reconstruction/*.{tif,png}
 	date +%s.%N | awk -v start=$$start '{ printf "demo: %.1f s\n", $$1 - start }'
 
-.ONESHELL:
-$(OUT)/weights/%.safetensors: $(MAKEFILE_LIST)
+$(OUT)/phantom.npy: $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
-	init-weights $* $(SMALL) $(SIZE_$*) --seed 1 -o $@
+	$(PHANTOM) --clean $(OUT)/clean.npy -o $@

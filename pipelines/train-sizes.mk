@@ -1,6 +1,7 @@
 # The sizes that train.mk knows. Of each:
 #
 #   SHAPE, FILES, EYES   extents of a phantom, files of phantoms, phantoms in a file
+#   PHANTOM              more options of phantom
 #   HELD                 volumes that are held out, the last ones
 #   PAIRS                files of which the refiner's pairs of latents are made; else all
 #   PRECISION            of training and of the latents, unless FLAGS has another; else auto
@@ -36,6 +37,7 @@ TRAIN_tiny_multislice := --steps 4 --accumulate 1
 
 # demo: the weights in testdata/demo.
 SHAPE_demo := 128,128,128
+PHANTOM_demo := --depth 1.4
 FILES_demo := 32
 EYES_demo := 32
 HELD_demo := 8
@@ -52,13 +54,13 @@ INIT_demo_multislice := $(INIT_demo_autoencoder2d)
 INIT_demo_discriminator := --width 32
 TRAIN_demo_autoencoder2d := --steps 3000 --batch 8 --accumulate 1 --warm-up 100 --ema 0.995 \
     --code-warm-up 2000 --adversarial-start 1500
-TRAIN_demo_nhae := --steps 2500 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1700 \
-    --adversarial-start 1500
-TRAIN_demo_ldm3d := --steps 6000 --batch 4 --accumulate 1 --learning-rate 2e-4 --warm-up 500 \
-    --ema 0.999
-TRAIN_demo_refiner := --steps 10000 --batch 32 --accumulate 1 --learning-rate 2e-4 --warm-up 500 \
-    --ema 0.999
-TRAIN_demo_multislice := --steps 2000 --accumulate 1 --warm-up 100 --ema 0.995
+TRAIN_demo_nhae := --steps 2000 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1400 \
+    --adversarial-start 1200
+TRAIN_demo_ldm3d := --steps 6000 --batch 4 --accumulate 1 --predict v --loss l2 \
+    --learning-rate 3e-4 --warm-up 500 --ema 0.999
+TRAIN_demo_refiner := --steps 6000 --batch 32 --accumulate 1 --predict v --loss l2 \
+    --learning-rate 3e-4 --warm-up 500 --ema 0.999
+TRAIN_demo_multislice := --steps 1500 --accumulate 1 --warm-up 100 --ema 0.995
 
 # small: half the paper's extents and widths.
 SHAPE_small := 256,256,256

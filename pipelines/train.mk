@@ -57,7 +57,7 @@ hand-out: train
 # Volumes, and their latents once NHAE is trained.
 $(OUT)/eyes/%.npy: | $(OUT)/eyes
 	phantom -n $(EYES_$(SIZE)) --first $$((10#$* * $(EYES_$(SIZE)))) --shape $(SHAPE_$(SIZE)) \
-	    --seed $(SEED) $(PHANTOM_FLAGS) -o $@
+	    --seed $(SEED) $(PHANTOM_$(SIZE)) $(PHANTOM_FLAGS) -o $@
 
 $(OUT)/z/%.npy: $(EYES)/%.npy $(NHAE) | $(OUT)/z
 	downsample -f 2 $< | encode3d -w $(NHAE) $(COMPUTE) -o $@

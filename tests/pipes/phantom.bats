@@ -82,12 +82,19 @@ trouble() {
     done
 }
 
+@test "--depth moves the last row, and no layer" {
+    phantom --shape 9,64,40 --seed 5 --depth 2 --surfaces two.npy > volume.npy
+    phantom --shape 9,32,40 --seed 5 --depth 1 --surfaces one.npy | tensor-info > info
+    grep -qF "0.03125" info # mm along H
+    same one.npy two.npy
+}
+
 @test "any shape works, odd and small ones too" {
     for shape in 1,1,1 1,64,64 5,7,3 3,65,17 2,640,31 64,1,2; do
         phantom --shape $shape --fluid 1 --surfaces s.npy --vessels v.npy --clean c.npy |
             tensor-info | grep -qF "(${shape//,/, })"
     done
-    for wrong in "--shape 8,8" "--shape 0,8,8" "--shape 8,8,99999" "--fluid 2" "-n 0"; do
+    for wrong in "--shape 8,8" "--shape 0,8,8" "--shape 8,8,99999" "--fluid 2" "-n 0" "--depth 0"; do
         run --separate-stderr phantom $wrong
         trouble ""
         [ -z "$output" ]
