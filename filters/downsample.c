@@ -1,13 +1,8 @@
 /* downsample - volumes made smaller by whole factors, such as the thumbnails of encode3d.
  *   stdin: volume (D,H,W) u1|f4    stdout: volume (D/f,H/f,W/f), same type
  *   tiff-to-tensor scan.tif | downsample -f 2 | encode3d -w nhae.safetensors > z.npy */
-#include "lib/io/filter.h"
-#include "lib/io/resize.h"
+#include "lib/io/resize_filter.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-static const char *const methods[] = {"nearest", "area", "linear", NULL}; /* enum resize_method */
 static struct option_shape factor = {1, {2}};
 static int method;
 
@@ -15,7 +10,7 @@ static int method;
 static const struct option options[] = {
     {.name = "factor", .letter = 'f', .type = OPTION_SHAPE, .target = &factor,
      .argument = "F|FD,FH,FW", .meaning = "one factor, or one each along D, H and W"},
-    {.name = "method", .type = OPTION_CHOICE, .target = &method, .choices = methods,
+    {.name = "method", .type = OPTION_CHOICE, .target = &method, .choices = resize_methods,
      .meaning = "which input voxels an output voxel is made of"},
     FILTER_OPTIONS,
     {0},
@@ -36,67 +31,27 @@ static const struct program program = {
     .options = options,
 };
 
-static struct filter filter;
-
-static void expect(const struct array *in)
+/* With area, the voxels beyond the last block stay out. */
+static struct resize_size size_of(struct filter *filter, const struct array *in)
 {
-    char text[128];
-    if (strcmp(in->kind, "labels")) {
-        filter_expect_volume(&filter, in);
-        return;
-    }
-    if (in->rank != 3 || in->dtype != DTYPE_U8)
-        filter_fail(&filter, "labels u1 (D,H,W) are expected, not %s",
-                    array_describe(in, text, sizeof text));
-    if (method != RESIZE_NEAREST)
-        filter_fail(&filter, "labels have no %s; use --method nearest",
-                    method == RESIZE_AREA ? "mean" : "values between them");
-}
-
-static void describe(struct array *out, const struct array *in, const int64_t extent[3])
-{
-    *out = *in;
-    out->dtype = in->dtype == DTYPE_U8 ? DTYPE_U8 : DTYPE_F32;
+    static const char axes[] = "DHW";
+    struct resize_size size;
     for (int i = 0; i < 3; i++) {
-        out->shape[i] = extent[i];
-        out->spacing[i] *= method == RESIZE_AREA ? (double)factor.extent[i]
-                                                 : (double)in->shape[i] / (double)extent[i];
+        int64_t f = factor.extent[i], extent = in->shape[i];
+        if (f < 1 || f > extent)
+            filter_fail(filter, "factor %lld does not fit %lld elements along %c", (long long)f,
+                        (long long)extent, axes[i]);
+        size.in[i] = size.used[i] = extent;
+        size.out[i] = extent / f;
+        if (method == RESIZE_AREA)
+            size.used[i] = size.out[i] * f;
     }
-}
-
-static void convert(const struct array *in)
-{
-    struct resize *resize;
-    struct array out;
-    filter_check(&filter, resize_open(&resize, (enum resize_method)method, in->shape, factor.extent,
-                                      &filter.error));
-    describe(&out, in, resize_extent(resize));
-    int64_t out_count = array_slice_count(&out);
-    float *slice = filter_allocate(&filter, array_slice_count(in), sizeof *slice);
-    float *smaller = filter_allocate(&filter, out_count, sizeof *smaller);
-    void *written = filter_allocate(&filter, out_count, dtype_size(out.dtype));
-    int64_t left = out.shape[0];
-    filter_begin(&filter, &out);
-    for (int64_t d = 0; d < in->shape[0]; d++) {
-        filter_read_f32(&filter, slice, 1);
-        resize_put(resize, slice);
-        bool last = d + 1 == in->shape[0];
-        while ((left > 1 || last) && resize_take(resize, smaller)) {
-            if (array_from_f32(smaller, out.dtype, written, out_count))
-                filter_fail(&filter, "NaN in a u1 volume");
-            filter_write(&filter, written, 1);
-            left--;
-        }
-    }
-    filter_end(&filter);
-    resize_close(resize);
-    free(slice);
-    free(smaller);
-    free(written);
+    return size;
 }
 
 int main(int argc, char **argv)
 {
+    struct filter filter;
     struct array in;
     filter_start(&filter, &program, argc, argv);
     if (factor.rank != 1 && factor.rank != 3)
@@ -104,8 +59,9 @@ int main(int argc, char **argv)
     if (factor.rank == 1)
         factor.extent[1] = factor.extent[2] = factor.extent[0];
     while (filter_next(&filter, &in)) {
-        expect(&in);
-        convert(&in);
+        resize_filter_expect(&filter, (enum resize_method)method, &in);
+        struct resize_size size = size_of(&filter, &in);
+        resize_filter(&filter, (enum resize_method)method, &in, &size);
     }
     return filter_finish(&filter);
 }

@@ -14,16 +14,26 @@ struct axis {
 
 struct resize {
     struct axis axis[3];
-    int64_t extent[3];
+    int64_t line;         /* elements of an input row */
     int64_t given, taken; /* input and output slices so far */
-    float *row;           /* (W): the taps along H added up */
+    float *row;           /* (line): the taps along H added up */
     float *ring; /* (taps along D, H', W'): the latest input slices, resized in the plane */
 };
+
+static int64_t floor_of(int64_t i, int64_t in, int64_t out)
+{
+    return (int64_t)((__int128)i * in / out);
+}
+
+static int64_t ceil_of(int64_t i, int64_t in, int64_t out)
+{
+    return (int64_t)(((__int128)i * in + out - 1) / out);
+}
 
 static void set_linear(struct axis *axis, int64_t i)
 {
     double place = ((double)i + 0.5) * (double)axis->in / (double)axis->out - 0.5;
-    place = place < 0 ? 0 : place;
+    place = fmin(fmax(place, 0), (double)(axis->in - 1));
     axis->first[i] = (int64_t)place;
     if (axis->first[i] > axis->in - axis->taps)
         axis->first[i] = axis->in - axis->taps;
@@ -35,47 +45,61 @@ static void set_linear(struct axis *axis, int64_t i)
         axis->weight[i * axis->taps + 1] = weight;
 }
 
-static int set_axis(struct axis *axis, enum resize_method method, int64_t in, int64_t factor)
+/* Where blocks differ in length, a shorter one gets a tap of weight 0, behind it or, at the end,
+ * before it. */
+static void set_area(struct axis *axis, int64_t i)
 {
-    axis->in = in;
-    axis->out = in / factor;
-    axis->taps = method == RESIZE_AREA ? factor : method == RESIZE_LINEAR && in > 1 ? 2 : 1;
-    axis->first = calloc((size_t)axis->out, sizeof *axis->first);
-    axis->weight = calloc((size_t)(axis->out * axis->taps), sizeof *axis->weight);
+    int64_t from = floor_of(i, axis->in, axis->out), end = ceil_of(i + 1, axis->in, axis->out);
+    axis->first[i] = from < axis->in - axis->taps ? from : axis->in - axis->taps;
+    for (int64_t k = from; k < end; k++)
+        axis->weight[i * axis->taps + k - axis->first[i]] = 1 / (float)(end - from);
+}
+
+static int64_t longest_block(const struct axis *axis)
+{
+    int64_t longest = 0;
+    for (int64_t i = 0; i < axis->out; i++) {
+        int64_t block = ceil_of(i + 1, axis->in, axis->out) - floor_of(i, axis->in, axis->out);
+        longest = block > longest ? block : longest;
+    }
+    return longest;
+}
+
+static int set_axis(struct axis *axis, enum resize_method method, int64_t in, int64_t out)
+{
+    *axis = (struct axis){.in = in, .out = out};
+    axis->taps = method == RESIZE_AREA               ? longest_block(axis)
+                 : method == RESIZE_LINEAR && in > 1 ? 2
+                                                     : 1;
+    axis->first = calloc((size_t)out, sizeof *axis->first);
+    axis->weight = calloc((size_t)(out * axis->taps), sizeof *axis->weight);
     if (!axis->first || !axis->weight)
         return -1;
-    for (int64_t i = 0; i < axis->out; i++) {
+    for (int64_t i = 0; i < out; i++) {
         if (method == RESIZE_LINEAR) {
             set_linear(axis, i);
-            continue;
+        } else if (method == RESIZE_AREA) {
+            set_area(axis, i);
+        } else {
+            axis->first[i] = floor_of(i, in, out);
+            axis->weight[i] = 1;
         }
-        axis->first[i] =
-            method == RESIZE_AREA ? i * factor : (int64_t)((__int128)i * in / axis->out);
-        for (int64_t tap = 0; tap < axis->taps; tap++)
-            axis->weight[i * axis->taps + tap] = 1 / (float)axis->taps;
     }
     return 0;
 }
 
-int resize_open(struct resize **resize, enum resize_method method, const int64_t in[3],
-                const int64_t factor[3], struct error *error)
+int resize_open(struct resize **resize, enum resize_method method, const struct resize_size *size,
+                struct error *error)
 {
-    static const char axes[] = "DHW";
-    *resize = NULL;
-    for (int i = 0; i < 3; i++)
-        if (factor[i] < 1 || factor[i] > in[i])
-            return error_set(error, "factor %lld does not fit %lld elements along %c",
-                             (long long)factor[i], (long long)in[i], axes[i]);
     struct resize *made = calloc(1, sizeof *made);
     bool good = made != NULL;
-    for (int i = 0; i < 3 && good; i++) {
-        good = set_axis(&made->axis[i], method, in[i], factor[i]) == 0;
-        made->extent[i] = made->axis[i].out;
-    }
+    for (int i = 0; i < 3 && good; i++)
+        good = set_axis(&made->axis[i], method, size->used[i], size->out[i]) == 0;
     if (good) {
-        made->row = calloc((size_t)in[2], sizeof *made->row);
-        made->ring = calloc((size_t)(made->axis[0].taps * made->extent[1] * made->extent[2]),
-                            sizeof *made->ring);
+        const struct axis *axis = made->axis;
+        made->row = calloc((size_t)size->in[2], sizeof *made->row);
+        made->ring = calloc((size_t)(axis[0].taps * axis[1].out * axis[2].out), sizeof *made->ring);
+        made->line = size->in[2];
         good = made->row && made->ring;
     }
     if (!good) {
@@ -97,11 +121,6 @@ void resize_close(struct resize *resize)
     free(resize->row);
     free(resize->ring);
     free(resize);
-}
-
-const int64_t *resize_extent(const struct resize *resize)
-{
-    return resize->extent;
 }
 
 /* to (count) is the sum of the taps of output i. Input element k, of `count` numbers, is the one at
@@ -138,7 +157,7 @@ void resize_put(struct resize *resize, const float *slice)
         int64_t place = resize->given % resize->axis[0].taps;
         float *to = resize->ring + place * height->out * width->out;
         for (int64_t y = 0; y < height->out; y++) {
-            add_taps(height, y, slice, height->in, width->in, resize->row);
+            add_taps(height, y, slice, height->in, resize->line, resize->row);
             for (int64_t x = 0; x < width->out; x++)
                 add_taps(width, x, resize->row, width->in, 1, to++);
         }
@@ -152,7 +171,7 @@ bool resize_take(struct resize *resize, float *slice)
     int64_t i = resize->taken;
     if (i == depth->out || resize->given < depth->first[i] + depth->taps)
         return false;
-    add_taps(depth, i, resize->ring, depth->taps, resize->extent[1] * resize->extent[2], slice);
+    add_taps(depth, i, resize->ring, depth->taps, resize->axis[1].out * resize->axis[2].out, slice);
     resize->taken++;
     return true;
 }

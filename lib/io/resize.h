@@ -1,11 +1,8 @@
-/* Volumes (D,H,W) made smaller by whole factors, slice by slice.
- *
- * The output has floor(in / factor) elements along an axis. Methods, along each axis, with
- * scale = in / out:
- *   nearest  the element floor(i·scale)
- *   area     the mean of the elements i·factor … i·factor + factor − 1
- *   linear   between the two elements around (i + 1/2)·scale − 1/2, as PyTorch's interpolate does
- *            with align_corners=False and a given size */
+/* Volumes (D,H,W) in other extents, slice by slice. Methods, along each axis, with scale = in /
+ * out: nearest  the element floor(i·scale) area     the mean of the elements floor(i·scale) …
+ * ceil((i + 1)·scale) − 1, as PyTorch's interpolate linear   between the two elements around (i +
+ * 1/2)·scale − 1/2, as PyTorch's interpolate with align_corners=False and a given size in is the
+ * number of elements that are used, the first ones. */
 #ifndef OCTPIPE_IO_RESIZE_H
 #define OCTPIPE_IO_RESIZE_H
 
@@ -16,15 +13,16 @@
 
 enum resize_method { RESIZE_NEAREST, RESIZE_AREA, RESIZE_LINEAR };
 
+/* Extents D, H, W, each at least 1; used ≤ in. */
+struct resize_size {
+    int64_t in[3], used[3], out[3];
+};
+
 struct resize;
 
-/* in and factor along D, H, W. A factor beyond its extent is refused. */
-int resize_open(struct resize **resize, enum resize_method method, const int64_t in[3],
-                const int64_t factor[3], struct error *error);
+int resize_open(struct resize **resize, enum resize_method method, const struct resize_size *size,
+                struct error *error);
 void resize_close(struct resize *resize);
-
-/* The output's extents D', H', W'. */
-const int64_t *resize_extent(const struct resize *resize);
 
 /* Give the next input slice (H,W). */
 void resize_put(struct resize *resize, const float *slice);

@@ -43,6 +43,7 @@ flip() {
 mapping=(
     "downsample -f 2"
     "downsample -f 2,1,3 --method area"
+    "resize --to 5,9,17"
     "downsample -f 3 --method linear"
     "pad --multiple 4"
     "pad --to 9,20,20 --replicate"
@@ -180,6 +181,28 @@ trouble() {
         value=$(grep -o "\"$name\":[-0-9.]*" info | cut -d: -f2)
         awk -v v="$value" -v l="$low" -v h="$high" 'BEGIN { exit !(v > l && v < h) }'
     done
+}
+
+@test "resize: as downsample where that fits, and PyTorch's numbers" {
+    real_volume 8 12 10 > a.npy
+    for method in nearest area linear; do
+        downsample -f 2,3,1 --method $method a.npy |
+            same - <(resize --to 4,4,10 --method $method a.npy)
+        resize --to 8,12,10 --method $method a.npy | same - a.npy
+    done
+    # interpolate(tensor([[[10, 20, 70]]]), size=5, mode=...) of PyTorch
+    printf '\x0a\x14\x46' | npy '|u1' '1, 1, 3' > line.npy
+    printf '\x0a\x0e\x14\x32\x46' | npy '|u1' '1, 1, 5' | same - <(resize --to 1,1,5 line.npy)
+    printf '\x0a\x0f\x14\x2d\x46' | npy '|u1' '1, 1, 5' |
+        same - <(resize --to 1,1,5 --method area line.npy)
+    printf '\x0a\x0a\x14\x14\x46' | npy '|u1' '1, 1, 5' |
+        same - <(resize --to 1,1,5 --method nearest line.npy)
+    # the field of view stays
+    phantom --shape 4,20,8 | resize --to 8,10,8 | tensor-info | grep -qF '0.75, 0.2, 0.75 mm'
+    run --separate-stderr resize --to 4,4 a.npy
+    trouble "--to has 2 extents"
+    run --separate-stderr resize --to 4,4,4 <(noise --shape 4,4,4,4)
+    trouble "a volume u1 or f4 (D,H,W) is expected"
 }
 
 @test "downsample: nearest, area and linear are what they say" {
