@@ -5,6 +5,7 @@
 #   HELD                 volumes that are held out, the last ones
 #   PAIRS                files of which the refiner's pairs of latents are made; else all
 #   PRECISION            of training and of the latents, unless FLAGS has another; else auto
+#   ADVERSARIAL          no: without discriminator, which spoils layers before it brings texture
 #   TYPE                 type of the weights that are handed out
 #   SAMPLE               options of both samplers for the volume that is made at the end
 #   INIT_..._PART        a network's sizes: options of init-weights
@@ -51,11 +52,10 @@ INIT_demo_nhae := --width 32 --width2d 32 $(INIT_demo_2d)
 INIT_demo_ldm3d := --width 32 --mult 1,2,2 --attention 2,4 --groups 8
 INIT_demo_refiner := --width 32 --mult 1,2,4 --attention 2,4 --groups 8
 INIT_demo_multislice := $(INIT_demo_autoencoder2d)
-INIT_demo_discriminator := --width 32
-TRAIN_demo_autoencoder2d := --steps 3000 --batch 8 --accumulate 1 --warm-up 100 --ema 0.995 \
-    --code-warm-up 2000 --adversarial-start 1500
-TRAIN_demo_nhae := --steps 2000 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1400 \
-    --adversarial-start 1200
+ADVERSARIAL_demo := no
+TRAIN_demo_autoencoder2d := --steps 1500 --batch 8 --accumulate 1 --warm-up 100 --ema 0.995 \
+    --code-warm-up 1000
+TRAIN_demo_nhae := --steps 1500 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1000
 TRAIN_demo_ldm3d := --steps 6000 --batch 4 --accumulate 1 --predict v --loss l2 \
     --learning-rate 3e-4 --warm-up 500 --ema 0.999
 TRAIN_demo_refiner := --steps 6000 --batch 32 --accumulate 1 --predict v --loss l2 \

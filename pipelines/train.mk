@@ -85,7 +85,7 @@ $(OUT)/fresh/multislice.safetensors: $(OUT)/trained/nhae.safetensors | $(OUT)/fr
 # stopped. trained/ holds what has come to its end: averages where there are any, no discriminator.
 train = $(1) -w $< --seed $(SEED) --held-out $(HELD_$(SIZE)) $(TRAIN_$(SIZE)_$(part)) $(COMPUTE) \
         $(TRAIN_FLAGS) -o $(OUT)/runs/$(@F)
-judge = --discriminator $(1) $(LPIPS:%=--lpips %)
+judge = $(if $(filter no,$(ADVERSARIAL_$(SIZE))),,--discriminator $(1)) $(LPIPS:%=--lpips %)
 keep = weights-cast --to f32 $(if $(findstring --ema,$(TRAIN_$(SIZE)_$(part))),--ema) \
        $(OUT)/runs/$(@F) -o $@
 
