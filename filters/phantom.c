@@ -20,7 +20,7 @@ static const struct option options[] = {
     {.name = "shape", .type = OPTION_SHAPE, .target = &shape, .argument = "D,H,W",
      .low = 1, .high = 16384, .meaning = "slices, rows and columns of a volume"},
     {.name = "depth", .type = OPTION_REAL, .target = &field[1], .argument = "MM", .low = 0.5,
-     .high = 8, .meaning = "extent along H, from the top; an eye's layers end some 1.2 mm deep"},
+     .high = 8, .meaning = "extent along H; the eye moves along it until its retina is within"},
     {.name = "seed", .type = OPTION_INT, .target = &seed, .argument = "S", .low = 0, .high = 9e15,
      .meaning = "seed of the random numbers"},
     {.name = "count", .letter = 'n', .type = OPTION_INT, .target = &count, .argument = "COUNT",

@@ -82,11 +82,14 @@ trouble() {
     done
 }
 
-@test "--depth moves the last row, and no layer" {
+@test "--depth moves an eye as a whole" {
     phantom --shape 9,64,40 --seed 5 --depth 2 --surfaces two.npy > volume.npy
     phantom --shape 9,32,40 --seed 5 --depth 1 --surfaces one.npy | tensor-info > info
     grep -qF "0.03125" info # mm along H
-    same one.npy two.npy
+    # the same distance for each surface: rows of up to 64 in single precision
+    octmetrics mad one.npy two.npy | awk '
+        { low = NR == 1 || $3 < low ? $3 : low; high = $3 > high ? $3 : high }
+        END { exit !(NR == 7 && high - low < 64 * 2 ^ -22) }'
 }
 
 @test "any shape works, odd and small ones too" {
