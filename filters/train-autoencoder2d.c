@@ -4,19 +4,9 @@
 
 /* MODEL.md "Training", 1. */
 static struct train_options train = {RECONSTRUCTION_DEFAULTS, .batch = 1};
-static struct option_shape crop;
 
 static const struct option options[] = {
-    {.name = "crop",
-     .type = OPTION_SHAPE,
-     .target = &crop,
-     .argument = "H,W",
-     .unset = "whole slices",
-     .meaning = "what is read of a slice at a time, at a random place"},
-    RECONSTRUCTION_OPTIONS,
-    CODEBOOK_OPTION,
-    TRAIN_OPTIONS(train),
-    {0},
+    CROP_OPTION("H,W", "slice"), RECONSTRUCTION_OPTIONS, CODEBOOK_OPTION, TRAIN_OPTIONS(train), {0},
 };
 
 static const struct program program = {
@@ -34,10 +24,6 @@ int main(int argc, char **argv)
 {
     struct filter filter;
     filter_start(&filter, &program, argc, argv);
-    if (crop.rank && crop.rank != 2)
-        filter_fail(&filter, "--crop: H,W is expected");
-    struct reconstruction_settings settings = {.kind = RECONSTRUCT_AUTOENCODER2D,
-                                               .crop = {0, crop.extent[0], crop.extent[1]}};
-    reconstruction_filter(&filter, settings, &train);
+    reconstruction_filter(&filter, RECONSTRUCT_AUTOENCODER2D, &train);
     return filter_finish(&filter);
 }

@@ -4,19 +4,12 @@
 
 /* MODEL.md "Training", 5. */
 static struct train_options train = {RECONSTRUCTION_DEFAULTS, .batch = 5};
-static struct option_shape crop;
-static const char *encoder;
 
 static const struct option options[] = {
-    {.name = "crop",
-     .type = OPTION_SHAPE,
-     .target = &crop,
-     .argument = "H,W",
-     .unset = "whole slices",
-     .meaning = "what is read of a slice at a time, at a random place"},
+    CROP_OPTION("H,W", "slice"),
     {.name = "encoder",
      .type = OPTION_STRING,
-     .target = &encoder,
+     .target = &reconstruction_options.settings.encoder,
      .argument = "FILE",
      .required = true,
      .meaning = "weights with the trained 2-D encoder, whose latents are decoded"},
@@ -43,11 +36,6 @@ int main(int argc, char **argv)
 {
     struct filter filter;
     filter_start(&filter, &program, argc, argv);
-    if (crop.rank && crop.rank != 2)
-        filter_fail(&filter, "--crop: H,W is expected");
-    struct reconstruction_settings settings = {.kind = RECONSTRUCT_MULTISLICE,
-                                               .crop = {0, crop.extent[0], crop.extent[1]},
-                                               .encoder = encoder};
-    reconstruction_filter(&filter, settings, &train);
+    reconstruction_filter(&filter, RECONSTRUCT_MULTISLICE, &train);
     return filter_finish(&filter);
 }

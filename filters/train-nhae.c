@@ -4,15 +4,9 @@
 
 /* MODEL.md "Training", 2. */
 static struct train_options train = {RECONSTRUCTION_DEFAULTS, .batch = 5};
-static struct option_shape crop;
 
 static const struct option options[] = {
-    {.name = "crop",
-     .type = OPTION_SHAPE,
-     .target = &crop,
-     .argument = "D,H,W",
-     .unset = "whole volumes",
-     .meaning = "what is read of a volume at a time, at a random place"},
+    CROP_OPTION("D,H,W", "volume"),
     RECONSTRUCTION_OPTIONS,
     CODEBOOK_OPTION,
     TRAIN_OPTIONS(train),
@@ -38,10 +32,6 @@ int main(int argc, char **argv)
 {
     struct filter filter;
     filter_start(&filter, &program, argc, argv);
-    if (crop.rank && crop.rank != 3)
-        filter_fail(&filter, "--crop: D,H,W is expected");
-    struct reconstruction_settings settings = {
-        .kind = RECONSTRUCT_NHAE, .crop = {crop.extent[0], crop.extent[1], crop.extent[2]}};
-    reconstruction_filter(&filter, settings, &train);
+    reconstruction_filter(&filter, RECONSTRUCT_NHAE, &train);
     return filter_finish(&filter);
 }

@@ -14,7 +14,6 @@
 #
 # What is left out is the paper's. It does not tell numbers of steps; those of small and full are
 # guesses. Narrow networks get fewer groups than 32: a group of one channel would lose its mean.
-# Narrow networks get fewer groups than 32: a group of one channel would lose its mean.
 
 # tiny: seconds; for trying the rules.
 SHAPE_tiny := 16,32,32

@@ -11,7 +11,8 @@
 #include "lib/io/stream.h"
 
 /* The options that all filters share. A filter's table ends with FILTER_OPTIONS (every filter),
- * or NETWORK_OPTIONS (filters that run a network; includes FILTER_OPTIONS), then {0}. */
+ * or NETWORK_OPTIONS (filters that run a network; includes FILTER_OPTIONS), then {0}.
+ * FILTER_MANNERS and DEVICE_OPTIONS are for tables with a --output or --weights of their own. */
 struct filter_settings {
     const char *output; /* -o, NULL: stdout */
     bool quiet, verbose;
@@ -48,13 +49,15 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
      .argument = "FILE", .required = true, .meaning = "safetensors file with the weights"},        \
     {.name = "ema", .type = OPTION_FLAG, .target = &filter_settings.ema,                           \
      .meaning = "use the averaged (EMA) weights of the file"},                                     \
+    DEVICE_OPTIONS,                                                                                \
+    FILTER_OPTIONS
+#define DEVICE_OPTIONS                                                                             \
     {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
      .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
      .meaning = "where to compute"},                                                               \
     {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
      .choices = filter_precisions,                                                                 \
-     .meaning = "type of activations and products; auto is fp32 on a CPU"},                        \
-    FILTER_OPTIONS
+     .meaning = "type of activations and products; auto is fp32 on a CPU"}
 /* clang-format on */
 
 struct filter {

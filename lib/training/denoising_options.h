@@ -44,6 +44,6 @@ extern const char *const denoising_parameterizations[], *const denoising_losses[
     "parameterization, schedule, timesteps, latent_scale, clip."
 
 /* The whole program: data, weights, trainer, run. dims: 3, or 2 with pairs of latents. */
-void denoising_filter(struct filter *filter, int dims, struct train_options *train);
+void denoising_filter(struct filter *filter, int dims, struct train_options *options);
 
 #endif

@@ -1,47 +1,42 @@
 #include "lib/training/reconstruction_options.h"
 
 #include "lib/models/stage_filter.h"
-#include "lib/training/provenance.h"
-
-#include <stdlib.h>
+#include "lib/training/train_filter.h"
 
 struct reconstruction_options reconstruction_options;
 
-void reconstruction_filter(struct filter *filter, struct reconstruction_settings settings,
-                           struct train_options *train)
+static void read_crop(struct filter *filter)
 {
-    const struct reconstruction_options *o = &reconstruction_options;
-    struct error *error = &filter->error;
+    const struct option_shape *crop = &reconstruction_options.crop;
+    struct reconstruction_settings *settings = &reconstruction_options.settings;
+    bool volumes = settings->kind == RECONSTRUCT_NHAE;
+    int rank = volumes ? 3 : 2;
+    if (crop->rank && crop->rank != rank)
+        filter_fail(filter, "--crop: %s is expected", volumes ? "D,H,W" : "H,W");
+    for (int i = 0; i < rank; i++)
+        settings->crop[3 - rank + i] = crop->extent[i];
+}
+
+void reconstruction_filter(struct filter *filter, enum reconstruction_kind kind,
+                           struct train_options *options)
+{
+    struct reconstruction_settings *settings = &reconstruction_options.settings;
+    settings->kind = kind;
+    read_crop(filter);
     struct stage_settings stage = stage_filter_settings(filter);
-    struct dataset data;
-    struct trainer trainer;
+    struct train_filter train;
     struct reconstruction *reconstruction;
-    char *run;
-    settings.discriminator = o->discriminator;
-    settings.lpips = o->lpips;
-    settings.adversarial_start = o->start;
-    settings.code_warm_up = o->code_warm_up;
-    if (!o->lpips)
+    struct trainer trainer;
+    if (!settings->lpips)
         filter_note(filter, "no --lpips: the perceptual term is off");
-    if (!o->discriminator)
+    if (!settings->discriminator)
         filter_note(filter, "no --discriminator: the adversarial term is off");
-    train->memory = filter_settings.memory;
+    train_filter_open(&train, filter, 0, options);
     filter_check(filter,
-                 dataset_open(&data, (const char *const *)filter->file, filter->files, 0, error));
-    struct weights *weights = stage_filter_weights(filter);
-    struct parameters *parameters = parameters_create();
-    if (!parameters)
-        filter_fail(filter, "out of memory");
-    weights_train(weights, parameters);
-    filter_check(filter, provenance_declare(weights, &data, filter->command_line, &run, error));
-    filter_check(filter, reconstruction_open(&reconstruction, weights, parameters, &data, &settings,
-                                             train, &stage, error));
+                 reconstruction_open(&reconstruction, train.weights, train.parameters, &train.data,
+                                     settings, options, &stage, &filter->error));
     reconstruction_trainer(reconstruction, &trainer);
-    train_run(filter, train, weights, &trainer, run);
-    stage_filter_peak(filter);
+    train_run(filter, options, train.weights, &trainer, train.run);
     reconstruction_close(reconstruction);
-    parameters_destroy(parameters);
-    weights_close(weights);
-    dataset_close(&data);
-    free(run);
+    train_filter_close(&train, filter);
 }

@@ -65,12 +65,7 @@ struct train_options {
     {.name = "checkpoint-minutes", .type = OPTION_REAL, .target = &(options).checkpoint_minutes,   \
      .argument = "X", .low = 0, .high = 1e6, .no_result = true,                                    \
      .meaning = "minutes between checkpoints"},                                                    \
-    {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
-     .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
-     .meaning = "where to compute"},                                                               \
-    {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
-     .choices = filter_precisions,                                                                 \
-     .meaning = "type of activations and products; auto is fp32 on a CPU"},                        \
+    DEVICE_OPTIONS,                                                                                \
     {.name = "output", .letter = 'o', .type = OPTION_STRING, .target = &filter_settings.output,    \
      .argument = "FILE", .required = true, .no_result = true,                                      \
      .meaning = "where to write the trained weights"},                                             \

@@ -1,6 +1,7 @@
 # How every program behaves towards the shell: options, help, errors, pipes, signals, files.
 
 bats_require_minimum_version 1.5.0
+load assert
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
@@ -10,15 +11,6 @@ setup() {
     done
     # Longer than any pipe holds, and than a filter buffers.
     big=(noise --shape 64,4,128,128 --seed 7)
-}
-
-# Trouble is one line on stderr, "prog: ...", with exit code 2 and nothing on stdout.
-assert_trouble() {
-    echo "status $status, stdout '$output', stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ -z "$output" ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == "$1: "* ]]
 }
 
 assert_empty_folder() {

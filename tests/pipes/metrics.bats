@@ -1,18 +1,11 @@
 # octmetrics: the measures of volumes, labels and surfaces through the real program.
 
 bats_require_minimum_version 1.5.0
+load assert
 
 setup() {
     eye=$(realpath "$BATS_TEST_DIRNAME/../../testdata/eye-32x64x64.tif")
     cd "$BATS_TEST_TMPDIR" || return
-}
-
-assert_trouble() {
-    echo "status $status, stdout '$output', stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ -z "$output" ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == "octmetrics: "*"$1"* ]]
 }
 
 # npy DESCR SHAPE: a bare NPY array of the payload on stdin.
@@ -89,26 +82,26 @@ surfaces() {
     labels
     tiff-to-tensor "$eye" > eye.npy
     run --separate-stderr octmetrics
-    assert_trouble "operand"
+    assert_trouble octmetrics "operand"
     run --separate-stderr octmetrics sharpness eye.npy
-    assert_trouble "sharpness: no such measure; there are tv, dice, iou, mad, psnr, ssim"
+    assert_trouble octmetrics "sharpness: no such measure; there are tv, dice, iou, mad, psnr, ssim"
     run --separate-stderr octmetrics psnr eye.npy
-    assert_trouble "psnr takes two files"
+    assert_trouble octmetrics "psnr takes two files"
     run --separate-stderr octmetrics dice a.npy b.npy a.npy
-    assert_trouble "dice takes two files"
+    assert_trouble octmetrics "dice takes two files"
     run --separate-stderr octmetrics dice - - < a.npy
-    assert_trouble "stdin cannot be both"
+    assert_trouble octmetrics "stdin cannot be both"
     run --separate-stderr octmetrics dice a.npy eye.npy
-    assert_trouble "dice measures labels (D,H,W) of u1, not volume u1 (32, 64, 64)"
+    assert_trouble octmetrics "dice measures labels (D,H,W) of u1, not volume u1 (32, 64, 64)"
     run --separate-stderr octmetrics mad a.npy b.npy
-    assert_trouble "mad measures surfaces (S,D,W) of f4"
+    assert_trouble octmetrics "mad measures surfaces (S,D,W) of f4"
     run --separate-stderr octmetrics psnr a.npy eye.npy
-    assert_trouble "shapes differ: u1 (1, 2, 4) and u1 (32, 64, 64)"
+    assert_trouble octmetrics "shapes differ: u1 (1, 2, 4) and u1 (32, 64, 64)"
     run --separate-stderr octmetrics ssim a.npy b.npy
-    assert_trouble "smaller than SSIM's window"
+    assert_trouble octmetrics "smaller than SSIM's window"
     cat a.npy a.npy > two.npy
     run --separate-stderr octmetrics psnr eye.npy missing.npy
-    assert_trouble "missing.npy"
+    assert_trouble octmetrics "missing.npy"
 }
 
 @test "inputs of different length, and broken ones, are refused" {
@@ -124,10 +117,10 @@ surfaces() {
     cp eye.npy broken.npy
     printf 'x' | dd of=broken.npy bs=1 seek=9000 conv=notrunc status=none
     run --separate-stderr octmetrics psnr eye.npy broken.npy
-    assert_trouble "broken.npy: wrong checksum"
+    assert_trouble octmetrics "broken.npy: wrong checksum"
     run --separate-stderr octmetrics psnr broken.npy eye.npy
-    assert_trouble "broken.npy: wrong checksum"
+    assert_trouble octmetrics "broken.npy: wrong checksum"
     printf '\0\0\xc0\x7f' | npy '<f4' "1, 1, 1" > nan.npy
     run --separate-stderr octmetrics tv nan.npy
-    assert_trouble "nan.npy: "
+    assert_trouble octmetrics "nan.npy: "
 }

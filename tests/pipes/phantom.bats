@@ -1,21 +1,11 @@
 # phantom: volumes of procedural eyes, and the files beside them.
 
 bats_require_minimum_version 1.5.0
+load assert
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
     eye=(phantom --shape 9,64,40 --seed 5)
-}
-
-same() {
-    tensor-diff -q "$1" "$2"
-}
-
-trouble() {
-    echo "status $status, stdout '$output', stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == "phantom: "*"$1"* ]]
 }
 
 @test "a volume says what it is" {
@@ -35,7 +25,7 @@ trouble() {
         cmp clean.npy other.npy
     done
     run --separate-stderr "${eye[@]}" --memory 1M
-    trouble "beyond --memory"
+    assert_trouble phantom "beyond --memory"
 }
 
 @test "seed, index and count say which eyes come" {
@@ -77,7 +67,7 @@ trouble() {
     same volume.npy other.npy
     for options in "--clean -" "--surfaces x.npy --vessels x.npy" "-o x.npy --clean x.npy"; do
         run --separate-stderr "${eye[@]}" $options
-        trouble "two outputs go to "
+        assert_trouble phantom "two outputs go to "
         [ ! -e x.npy ]
     done
 }
@@ -99,8 +89,7 @@ trouble() {
     done
     for wrong in "--shape 8,8" "--shape 0,8,8" "--shape 8,8,99999" "--fluid 2" "-n 0" "--depth 0"; do
         run --separate-stderr phantom $wrong
-        trouble ""
-        [ -z "$output" ]
+        assert_trouble phantom
     done
 }
 

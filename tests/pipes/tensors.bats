@@ -1,6 +1,7 @@
 # The filters that know no network: noise, downsample, pad, crop, and the tensor tools.
 
 bats_require_minimum_version 1.5.0
+load assert
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
@@ -54,17 +55,6 @@ mapping=(
     "tensor-cast --to f8 --scale 2 --offset 1"
     "tensor-cast --volume f4"
 )
-
-same() {
-    tensor-diff -q "$1" "$2"
-}
-
-trouble() {
-    echo "status $status, stdout '$output', stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == *"$1"* ]]
-}
 
 @test "a file, stdin, a pipe and - give equal payloads" {
     volume 8 12 10 > a.npy
@@ -133,26 +123,26 @@ trouble() {
     volume 4 5 6 | tensor-cast --to u1 > whole.npy
     : > empty.npy
     run --separate-stderr tensor-info empty.npy
-    trouble "tensor-info: empty.npy: empty"
+    assert_trouble tensor-info "empty.npy: empty"
     echo "some text that is no array" > text.npy
     run --separate-stderr tensor-info text.npy
-    trouble "tensor-info: text.npy: not an NPY array (bad magic)"
+    assert_trouble tensor-info "text.npy: not an NPY array (bad magic)"
     run --separate-stderr tensor-info whole.npy missing.npy
-    trouble "tensor-info: missing.npy: No such file"
+    assert_message tensor-info "missing.npy: No such file"
     head -c 250 whole.npy > cut.npy
     run --separate-stderr tensor-info cut.npy
-    trouble "cut.npy: the payload is cut"
+    assert_trouble tensor-info "cut.npy: the payload is cut"
     run --separate-stderr tensor-info < <(cat cut.npy)
-    trouble "stdin: the payload is cut"
+    assert_trouble tensor-info "stdin: the payload is cut"
     head -c $(($(stat -c %s whole.npy) - 200)) whole.npy > untrailed.npy
     run --separate-stderr tensor-info untrailed.npy
-    trouble "untrailed.npy: "
+    assert_trouble tensor-info "untrailed.npy: "
     npy '|u1' '99999, 9999999, 9999999' < /dev/null > absurd.npy
     run --separate-stderr tensor-info absurd.npy
-    trouble "absurd shape"
+    assert_trouble tensor-info "absurd shape"
     volume 2 100 100 > wide.npy
     run --separate-stderr tensor-info --memory 9999 wide.npy
-    trouble "absurd shape: u1 (2, 100, 100) has slices of 10000 bytes, beyond the bound of 9999"
+    assert_trouble tensor-info "absurd shape: u1 (2, 100, 100) has slices of 10000 bytes, beyond the bound of 9999"
     tensor-info --memory 10000 wide.npy
 }
 
@@ -170,7 +160,7 @@ trouble() {
     [[ "$output" == *"kind      latent, axes DCHW"* ]]
     [[ "$output" == *"index     5 of 6"* ]]
     run --separate-stderr noise --shape 3,4,5
-    trouble "noise: --shape has 3 extents"
+    assert_trouble noise "--shape has 3 extents"
 }
 
 @test "noise is standard normal" {
@@ -200,9 +190,9 @@ trouble() {
     # the field of view stays
     phantom --shape 4,20,8 | resize --to 8,10,8 | tensor-info | grep -qF '0.75, 0.2, 0.75 mm'
     run --separate-stderr resize --to 4,4 a.npy
-    trouble "--to has 2 extents"
+    assert_trouble resize "--to has 2 extents"
     run --separate-stderr resize --to 4,4,4 <(noise --shape 4,4,4,4)
-    trouble "a volume u1 or f4 (D,H,W) is expected"
+    assert_trouble resize "a volume u1 or f4 (D,H,W) is expected"
 }
 
 @test "downsample: nearest, area and linear are what they say" {
@@ -218,11 +208,11 @@ trouble() {
     [[ "$(real_volume 8 12 10 | downsample | tensor-info | head -n 1)" == *"f4 (4, 6, 5)"* ]]
     downsample -f 1 a.npy | same - a.npy
     run --separate-stderr downsample -f 9 a.npy
-    trouble "downsample: a.npy: factor 9 does not fit 8 elements along D"
+    assert_trouble downsample "a.npy: factor 9 does not fit 8 elements along D"
     run --separate-stderr downsample -f 2,2 a.npy
-    trouble "--factor has 2 numbers"
+    assert_trouble downsample "--factor has 2 numbers"
     run --separate-stderr downsample <(noise --shape 4,4,4,4)
-    trouble "a volume u1 or f4 (D,H,W) is expected"
+    assert_trouble downsample "a volume u1 or f4 (D,H,W) is expected"
 }
 
 @test "pad and crop undo each other, also across a change of size" {
@@ -255,7 +245,7 @@ trouble() {
     for wrong in "" "--to 2,2,2 --multiple 2" "--to 2,2" "--to 2,2,2 --value 1 --replicate" \
         "--to 1,1,1"; do
         run --separate-stderr pad $wrong a.npy
-        trouble "pad: "
+        assert_trouble pad
     done
 }
 
@@ -268,7 +258,7 @@ trouble() {
     for wrong in "--to 6,6,7" "--from 5,0,0" "--from 1,0,0 --to 5,1,1" "--from 1,2" "--to 3" \
         "--from -1,0,0" "--to 9223372036854775807,1,1"; do
         run --separate-stderr crop $wrong a.npy
-        trouble "crop: "
+        assert_trouble crop
     done
 }
 
@@ -286,7 +276,7 @@ trouble() {
     for wrong in "--range 5:" "--range 2:2" "--range ::0" "--range x" "--axis 4 --range 0" "" \
         "--axis -5 --range 0"; do
         run --separate-stderr tensor-slice $wrong a.npy
-        trouble "tensor-slice: "
+        assert_trouble tensor-slice
     done
 }
 
@@ -306,13 +296,13 @@ trouble() {
     printf 'a' | npy '|u1' '' > scalar.npy
     tensor-cat --stack scalar.npy scalar.npy | tensor-info | grep -qF 'u1 (2,)'
     run --separate-stderr tensor-cat --axis 1 a.npy b.npy
-    trouble "tensor-cat: b.npy: array 2, u1 (5, 3, 4), does not fit the first, u1 (2, 3, 4)"
+    assert_trouble tensor-cat "b.npy: array 2, u1 (5, 3, 4), does not fit the first, u1 (2, 3, 4)"
     run --separate-stderr tensor-cat a.npy <(tensor-cast --to f4 a.npy)
-    trouble "does not fit"
+    assert_trouble tensor-cat "does not fit"
     run --separate-stderr tensor-cat scalar.npy
-    trouble "no axis 0 in u1 ()"
+    assert_trouble tensor-cat "no axis 0 in u1 ()"
     run --separate-stderr tensor-cat --memory 47 a.npy a.npy
-    trouble "beyond --memory"
+    assert_trouble tensor-cat "beyond --memory"
 }
 
 @test "tensor-split makes arrays or files, tensor-cat joins them" {
@@ -334,7 +324,7 @@ trouble() {
     run -2 --separate-stderr tensor-split a.npy -o 'files/%s.npy'
     printf 'a' | npy '|u1' '' > scalar.npy
     run --separate-stderr tensor-split scalar.npy
-    trouble "cannot be split"
+    assert_trouble tensor-split "cannot be split"
 }
 
 @test "tensor-cast converts types and volumes" {
@@ -361,7 +351,7 @@ trouble() {
     printf '\0\0\xc0\x7f' | npy '<f4' '1, 1, 1' > nan.npy
     for how in "--to u1" "--volume u1"; do
         run --separate-stderr tensor-cast $how nan.npy
-        trouble " holds NaN"
+        assert_message tensor-cast " holds NaN"
     done
     bytes 300000 | npy '|u1' '300000,' > long.npy # more than is held at a time
     tensor-cast --to f4 long.npy | tensor-diff - long.npy
@@ -371,7 +361,7 @@ trouble() {
     tensor-cast --to f8 nan.npy | tensor-info | grep -qF '1 NaN'
     for wrong in "" "--to f4 --volume u1" "--volume u1 --scale 2" "--to f3" "--volume u2"; do
         run --separate-stderr tensor-cast $wrong a.npy
-        trouble "tensor-cast: "
+        assert_trouble tensor-cast
     done
     printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | npy '<i8' '1,' > large.npy
     tensor-cast --to i8 large.npy > kept.npy
@@ -411,13 +401,13 @@ trouble() {
     [[ "$output" == *"1 elements are NaN"* ]]
     head -c 300 a.npy > cut.npy
     run --separate-stderr tensor-diff a.npy cut.npy
-    trouble "tensor-diff: cut.npy: "
+    assert_trouble tensor-diff "cut.npy: "
     run --separate-stderr tensor-diff cut.npy a.npy
-    trouble "tensor-diff: cut.npy: "
+    assert_trouble tensor-diff "cut.npy: "
     run --separate-stderr tensor-diff - - < a.npy
-    trouble "both inputs are stdin"
+    assert_trouble tensor-diff "both inputs are stdin"
     run --separate-stderr tensor-diff a.npy
-    trouble "tensor-diff: "
+    assert_trouble tensor-diff
 }
 
 @test "tensor-info tells shape, metadata, statistics and checksum" {

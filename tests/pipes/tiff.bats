@@ -1,20 +1,12 @@
 # TIFF in and out, and pictures: tiff-to-tensor, tensor-to-tiff, tensor-view.
 
 bats_require_minimum_version 1.5.0
+load assert
 
 setup() {
     testdata=$(realpath "$BATS_TEST_DIRNAME/../../testdata")
     eye=$testdata/eye-32x64x64.tif
     cd "$BATS_TEST_TMPDIR" || return
-}
-
-# Trouble is one line on stderr, "prog: ...", with exit code 2 and nothing on stdout.
-assert_trouble() {
-    echo "status $status, stdout '$output', stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ -z "$output" ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == "$1: "*"$2"* ]]
 }
 
 # metadata FILE: the header of the first array.
