@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Read a volume and make it smaller; the caller frees the result. */
+/* Read a volume and make it smaller, in intensities 0…255; the caller frees the result. */
 static float *read_small(struct filter *filter, const struct array *in, const int64_t factor[3],
                          int64_t *values)
 {
@@ -31,7 +31,7 @@ static float *read_small(struct filter *filter, const struct array *in, const in
     progress_finish(&progress);
     *values = extent[0] * count;
     for (int64_t i = 0; i < *values; i++)
-        small[i] = (float)((intensity.scale * small[i] + intensity.offset) / INTENSITY_PEAK);
+        small[i] = (float)(intensity.scale * small[i] + intensity.offset);
     resize_close(resize);
     free(slice);
     return small;

@@ -1,5 +1,7 @@
 #include "lib/metrics/nearest.h"
 
+#include "lib/metrics/similarity.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +27,7 @@ static double distance(const float *a, const float *b, int64_t count)
         double difference = (double)a[i] - (double)b[i];
         sum += difference * difference;
     }
-    return sqrt(sum / (double)count);
+    return sqrt(sum / (double)count) / INTENSITY_PEAK;
 }
 
 int nearest_compare(struct nearest *nearest, const float *small, int64_t index, const char *input,

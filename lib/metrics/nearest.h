@@ -13,7 +13,7 @@ struct nearest {
     int64_t values; /* of a small volume */
     int64_t count;
     struct nearest_volume {
-        float *small; /* (values), in units of the full range */
+        float *small; /* (values), intensities 0…255 */
         double distance;
         int64_t match; /* index of the nearest so far; −1 */
         char *input;   /* the file it is in */
