@@ -1,7 +1,8 @@
 # How ablation.mk and presets.mk judge volumes: a table with a row for each way to make them, and
 # one for real volumes.
 #
-#   REAL           volumes that no network has learnt from: a file, or a folder of *.npy
+#   REAL           two or more volumes that no network has learnt from: a file, or a folder of
+#                  *.npy
 #   SEEN           volumes that they have learnt from, in the same way: adds the distance to the
 #                  nearest of them
 #   COUNT          how many volumes are made (8)
@@ -50,9 +51,14 @@ $(OUT)/%/measures.tsv: $(OUT)/%/volume.npy $(NHAE) $(call files,$(REAL)) $(call 
 	} > $@.part
 	mv $@.part $@
 
-$(OUT)/real/facts.tsv: $(call files,$(REAL)) $(call files,$(SEEN))
+# Real volumes have a distance too: of every other one to those between.
+$(OUT)/real/half%.npy: $(call files,$(REAL))
 	mkdir -p $(@D)
-	{ $(call measure,$(REAL))
+	tensor-pick --range $*::2 -o $@ $^
+
+$(OUT)/real/facts.tsv: $(OUT)/real/half0.npy $(OUT)/real/half1.npy $(NHAE) $(call files,$(SEEN))
+	{ octmetrics fid --tsv -w $(NHAE) $(MEASURE_FLAGS) $(OUT)/real/half0.npy $(OUT)/real/half1.npy
+	  $(call measure,$(REAL))
 	} > $@.part
 	mv $@.part $@
 
