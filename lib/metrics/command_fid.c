@@ -45,7 +45,7 @@ static void open_features(const struct array *in, int axis, int64_t held)
     stage_filter_plan(filter, &features.stage, features.bytes + held);
 }
 
-/* Slice `index` along an axis of a volume (D, H, W), in which D may be cut to what is there. */
+/* Slice `index` along an axis of a volume; along D the volume may begin with that slice. */
 static void take_slice(const float *volume, const int64_t *shape, int axis, int64_t index,
                        float *to)
 {
@@ -153,6 +153,8 @@ void command_fid(struct filter *of, const struct command_settings *settings)
         while (filter_next(filter, &in))
             add_volume(set, &in);
     }
+    stream_reader_close(filter->input);
+    filter->input = NULL; /* what is said from here on is not of B alone */
     stage_filter_peak(filter);
     slice_features_close(&features);
     weights_close(weights);

@@ -8,6 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Voxels beyond the last block stay out. */
+static struct resize_size small_size(struct filter *filter, const struct array *in,
+                                     const int64_t factor[3])
+{
+    struct resize_size size;
+    for (int i = 0; i < 3; i++) {
+        if (factor[i] > in->shape[i])
+            filter_fail(filter, "factor %lld does not fit %lld elements along %c",
+                        (long long)factor[i], (long long)in->shape[i], "DHW"[i]);
+        size.in[i] = in->shape[i];
+        size.out[i] = in->shape[i] / factor[i];
+        size.used[i] = size.out[i] * factor[i];
+    }
+    return size;
+}
+
 /* Read a volume and make it smaller, in intensities 0…255; the caller frees the result. */
 static float *read_small(struct filter *filter, const struct array *in, const int64_t factor[3],
                          int64_t *values)
@@ -15,8 +31,9 @@ static float *read_small(struct filter *filter, const struct array *in, const in
     struct resize *resize;
     struct progress progress;
     struct intensity intensity = volume_intensity(in);
-    filter_check(filter, resize_open(&resize, RESIZE_AREA, in->shape, factor, &filter->error));
-    const int64_t *extent = resize_extent(resize);
+    struct resize_size size = small_size(filter, in, factor);
+    const int64_t *extent = size.out;
+    filter_check(filter, resize_open(&resize, RESIZE_AREA, &size, &filter->error));
     int64_t count = extent[1] * extent[2], done = 0;
     float *small = filter_allocate(filter, extent[0] * count, sizeof *small);
     float *slice = filter_allocate(filter, array_slice_count(in), sizeof *slice);

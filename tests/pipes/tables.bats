@@ -59,16 +59,17 @@ assert_distances() {
     [ $lines -eq 2 ]
 }
 
-# assert_cost ROW STAGE...: each took time and memory; the whole is their sum and their highest.
+# assert_cost ROW STAGE...: each took time and memory; the row has their sums, and the highest.
 assert_cost() {
     local row=$1 stage
     shift
     for stage in "$@"; do
         echo "$(cell "$row" "seconds-$stage") $(cell "$row" "mib-$stage")"
-    done | awk -v seconds="$(cell "$row" seconds)" -v mib="$(cell "$row" mib)" -v stages=$# '
+    done | awk -v seconds="$(cell "$row" seconds)" -v mib="$(cell "$row" mib)" \
+        -v pipe="$(cell "$row" mib-pipe)" -v stages=$# '
         !($1 > 0 && $2 > 1) { exit 1 }
-        { sum += $1; high = $2 > high ? $2 : high; rows++ }
-        END { d = sum - seconds; exit !(rows == stages && high == mib && d * d < 1e-8) }'
+        { seconds -= $1; pipe -= $2; high = $2 > high ? $2 : high; rows++ }
+        END { exit !(rows == stages && high == mib && seconds^2 < 1e-8 && pipe^2 < 1e-8) }'
 }
 
 assert_png() {
