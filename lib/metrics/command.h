@@ -40,4 +40,7 @@ void command_pair(struct filter *filter, const char *measure, struct file_list l
 /* Make the files the filter's input, and close what was. */
 void command_read(struct filter *filter, const struct file_list *list);
 
+/* Close the input, which has the names of the files, and free them. */
+void command_done(struct filter *filter, struct file_list list[2]);
+
 #endif

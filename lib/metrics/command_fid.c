@@ -153,8 +153,7 @@ void command_fid(struct filter *of, const struct command_settings *settings)
         while (filter_next(filter, &in))
             add_volume(set, &in);
     }
-    stream_reader_close(filter->input);
-    filter->input = NULL; /* what is said from here on is not of B alone */
+    command_done(filter, list);
     stage_filter_peak(filter);
     slice_features_close(&features);
     weights_close(weights);
@@ -164,6 +163,4 @@ void command_fid(struct filter *of, const struct command_settings *settings)
         moments_close(&moments[0][kind]);
         moments_close(&moments[1][kind]);
     }
-    file_list_free(&list[0]);
-    file_list_free(&list[1]);
 }

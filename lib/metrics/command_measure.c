@@ -25,6 +25,14 @@ void command_read(struct filter *filter, const struct file_list *list)
     stream_reader_refuse_nan(filter->input, true);
 }
 
+void command_done(struct filter *filter, struct file_list list[2])
+{
+    stream_reader_close(filter->input);
+    filter->input = NULL;
+    file_list_free(&list[0]);
+    file_list_free(&list[1]);
+}
+
 static struct stream_reader *other; /* B */
 
 /* Fail in the name of B. */
@@ -106,6 +114,5 @@ void command_measure(struct filter *filter, enum measure_kind kind,
     if (settings->format == REPORT_TSV)
         report_tsv(stdout, name, spread.mean, spread_deviation(&spread), spread.count, 0);
     stream_reader_close(other);
-    file_list_free(&list[0]);
-    file_list_free(&list[1]);
+    command_done(filter, list);
 }

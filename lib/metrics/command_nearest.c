@@ -115,8 +115,7 @@ void command_nearest(struct filter *filter, const struct command_settings *setti
                                              stream_reader_name(filter->input), &filter->error));
         free(small);
     }
+    command_done(filter, list);
     report(filter, &nearest, others, settings->format);
     nearest_close(&nearest);
-    file_list_free(&list[0]);
-    file_list_free(&list[1]);
 }

@@ -86,7 +86,7 @@ grays() {
     done
 }
 
-# A small 2-D encoder, four sets of phantoms: files, and a folder of files.
+# A small 2-D encoder, and two sets of phantoms; folder is b.npy in two files.
 sets() {
     init-weights autoencoder2d --width 8 --mult 1,2 --blocks 1 --groups 4 --codes 16 --seed 3 \
         -o encoder.safetensors
@@ -109,10 +109,11 @@ sets() {
 }
 
 @test "TSV is one line for all arrays, with their mean and standard deviation" {
-    grays 0 51 255 > a.npy
-    grays 51 51 51 > b.npy
-    run -0 octmetrics tv --tsv a.npy
-    [ "$output" = $'tv\t0\t0\t3\t' ]
+    for step in 063 231; do # octal: 51 and 153 of 255
+        printf "\\0\\$step" | npy '|u1' "2, 1, 1"
+    done > a.npy
+    run -0 octmetrics slice-difference --tsv a.npy
+    [ "$output" = $'slice-difference\t0.4\t0.282842712\t2\t' ] # 0.2 and 0.6
     labels
     run -0 octmetrics dice --tsv a.npy b.npy
     [ "$output" = $'dice\t0.333333333\t\t1\t' ]
