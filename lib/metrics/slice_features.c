@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { PIXELS_AT_A_TIME = 8 * 128 * 128 };
+enum { PIXELS_AT_A_TIME = 8 * 128 * 128, SLICES_AT_A_TIME = 16 };
 
 static int plan(struct slice_features *features, struct weights *weights,
                 const struct stage_settings *settings, struct error *error)
@@ -39,7 +39,7 @@ int slice_features_open(struct slice_features *features, struct weights *weights
     f32.activations = DTYPE_F32;
     int64_t batch = PIXELS_AT_A_TIME / columns / rows;
     *features = (struct slice_features){.rows = rows, .columns = columns};
-    features->batch = batch > 1 ? batch : 1;
+    features->batch = batch < 1 ? 1 : batch < SLICES_AT_A_TIME ? batch : SLICES_AT_A_TIME;
     int status = plan(features, weights, &f32, error);
     if (status == 0 && memory && features->bytes > memory && features->batch > 1) {
         stage_close(&features->stage);
