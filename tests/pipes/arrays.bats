@@ -1,17 +1,11 @@
 # Arrays of a stream: tensor-pick takes some, tensor-view --row shows all in one picture.
 
 bats_require_minimum_version 1.5.0
+load assert
 load small
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
-}
-
-assert_trouble() {
-    echo "status $status, stderr '$stderr'"
-    [ "$status" -eq 2 ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == *"$1"* ]]
 }
 
 # numbers FILE: the index that each array carries.
@@ -44,16 +38,16 @@ numbers() {
 @test "tensor-pick refuses what is not there, negative numbers and broken arrays" {
     noise --shape 3,1,4,5 > a.npy
     run --separate-stderr tensor-pick --range 1: a.npy
-    assert_trouble "a.npy: --range 1:: there are 1 arrays"
+    assert_trouble tensor-pick "a.npy: --range 1:: there are 1 arrays"
     run --separate-stderr tensor-pick --range -1 a.npy
-    assert_trouble "--range -1: arrays are counted from the first one"
+    assert_trouble tensor-pick "--range -1: arrays are counted from the first one"
     run --separate-stderr tensor-pick --range x a.npy
-    assert_trouble "--range x: not a range"
+    assert_trouble tensor-pick "--range x: not a range"
     run --separate-stderr tensor-pick a.npy
-    assert_trouble "--range is required"
+    assert_trouble tensor-pick "--range is required"
     head -c 300 a.npy > cut.npy
     run --separate-stderr tensor-pick --range 1 -o out.npy a.npy cut.npy
-    assert_trouble "cut.npy: "
+    assert_trouble tensor-pick "cut.npy: "
     [ ! -e out.npy ]
 }
 
@@ -76,5 +70,5 @@ size() {
     tensor-view --row --count 1 a.npy > one.png
     cmp one.png 20.png
     run --separate-stderr tensor-view a.npy b.npy
-    assert_trouble "use -o FILE or --row"
+    assert_trouble tensor-view "use -o FILE or --row"
 }
