@@ -1,8 +1,9 @@
-# pipelines/ablation.mk and presets.mk with small fresh weights: tables hold what octmetrics and the
+# pipelines/ablation.mk, presets.mk and fidelity.mk with small fresh weights: tables hold what octmetrics and the
 # stages say.
 
 bats_require_minimum_version 1.5.0
 load small
+load assert
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return
@@ -145,4 +146,27 @@ assert_png() {
     [[ "$output" == *"real/2.npy: --range 1::2: there are 1 arrays"* ]]
     run -2 pipeline presets PRESETS=mine
     [[ "$output" == *"PRESET_mine is not set to two samplers and a hop"* ]]
+}
+
+@test "fidelity: reconstructions from fewer numbers, and what octmetrics says of them" {
+    local row axis
+    phantom -q -n 2 --shape 16,32,32 --seed 3 --clean clean.npy -o volumes.npy
+    pipeline fidelity REAL= VOLUMES=volumes.npy CLEAN=clean.npy REFINE_FLAGS="--steps 4"
+    for row in area-z nhae refined full area-hr slices windows; do
+        value() { octmetrics --tsv "$@" | cut -f 2; }
+        [ "$(cell $row psnr-clean)" = "$(value psnr clean.npy out/$row/volume.npy)" ]
+        [ "$(cell $row ssim-clean)" = "$(value ssim clean.npy out/$row/volume.npy)" ]
+        [ "$(cell $row psnr)" = "$(value psnr volumes.npy out/$row/volume.npy)" ]
+        [ "$(cell $row tv)" = "$(value tv out/$row/volume.npy)" ]
+        for axis in H W; do
+            reslice --along $axis volumes.npy > a.npy
+            reslice --along $axis out/$row/volume.npy > b.npy
+            [ "$(cell $row ssim-along-$axis)" = "$(value ssim a.npy b.npy)" ]
+        done
+    done
+    downsample -f 8,4,4 --method area volumes.npy | resize --to 16,32,32 |
+        same - out/area-z/volume.npy
+    encode2d -q -w weights/nhae.safetensors volumes.npy |
+        decode-multislice -q -w weights/multislice.safetensors | same - out/windows/volume.npy
+    assert_png out/volumes.png
 }
