@@ -22,9 +22,8 @@ struct convolution_data {
     int64_t phases, blocks; /* of a slice; blocks of a phase */
     int threads;
     const char *prepared;
-    struct operation mirror; /* where `inner` is its state; else NULL */
-    void *inner;
-    bool from_forward; /* its weights are packed from the forward kernel, else a mirrored copy */
+    void *inner; /* the state of the convolution with the mirrored kernel; else NULL */
+    size_t wide; /* offset in the scratch: kernels that are not f32 */
 };
 
 /* What a run reads and writes. */
