@@ -22,33 +22,28 @@ static const char *check(const struct operation *o, struct operation *forward)
     return NULL;
 }
 
-/* True where dx is a convolution of dy that goes by Winograd or by lines; *mirror is that one. */
+/* True where dx is left to the mirror: by Winograd, by lines, or with fewer products. */
 static bool find_mirror(const struct operation *gradient, const struct operation *forward,
                         struct operation *mirror)
 {
-    const struct convolution *c = &forward->convolution;
-    *mirror = (struct operation){
-        .kind = OP_CONVOLUTION,
-        .inputs = gradient->inputs,
-        .weights = 2,
-        .input = {gradient->input[0], gradient->input[1]},
-        .output = gradient->output,
-        .convolution = {.parts = 1, .residual = gradient->inputs == 2},
-    };
-    mirror->weight[0] = (struct weight){.dtype = DTYPE_F32, .rank = 5};
-    mirror->weight[0].shape[0] = forward->input[0].shape.c;
-    mirror->weight[0].shape[1] = forward->output.shape.c;
-    for (int a = 0; a < AXES; a++) {
-        if (c->upsampled[a] || c->stride[a] != 1 || c->pad_front[a] >= c->kernel[a] ||
-            c->pad_back[a] >= c->kernel[a])
-            return false;
-        mirror->weight[0].shape[2 + a] = mirror->convolution.kernel[a] = c->kernel[a];
-        mirror->convolution.stride[a] = 1;
-        mirror->convolution.pad_front[a] = c->kernel[a] - 1 - c->pad_front[a];
-        mirror->convolution.pad_back[a] = c->kernel[a] - 1 - c->pad_back[a];
-    }
-    return !c->transposed && c->padding == PADDING_ZERO && !convolution_check(mirror) &&
-           (convolution_lines_suit(mirror) || winograd_suits(mirror));
+    if (!convolution_boxes_mirror(forward, mirror))
+        return false;
+    mirror->inputs = gradient->inputs;
+    mirror->input[1] = gradient->input[1];
+    mirror->convolution.residual = gradient->inputs == 2;
+    return convolution_boxes_there(forward) || convolution_lines_suit(mirror) ||
+           winograd_suits(mirror);
+}
+
+static const char *create_mirror(struct convolution_data *s, const struct operation *mirror,
+                                 struct needs *needs)
+{
+    int in_place;
+    const char *why = cpu_convolution.create(mirror, &s->inner, needs, &in_place);
+    s->boxed = convolution_boxes_there(&s->forward);
+    if (!why && s->boxed)
+        convolution_boxes_create(&s->boxes, &s->forward, mirror->input[0], needs);
+    return why;
 }
 
 /* Channels of dy that are packed together. */
@@ -107,9 +102,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s->bf16 = o->input[0].dtype == DTYPE_BF16 && o->output.dtype == DTYPE_BF16 && cpu_has_bf16() &&
               simd()->convolution->multiply_bf16;
     if (!why)
-        why = find_mirror(o, &s->forward, &mirror)
-                  ? cpu_convolution.create(&mirror, &s->inner, needs, in_place)
-                  : create_products(s, needs);
+        why = find_mirror(o, &s->forward, &mirror) ? create_mirror(s, &mirror, needs)
+                                                   : create_products(s, needs);
     s->wide = cpu_reserve(&needs->scratch, kernel_taps_floats(o), sizeof(float));
     if (!why &&
         (needs->prepared == SIZE_MAX || needs->scratch == SIZE_MAX || needs->workspace == SIZE_MAX))
@@ -161,11 +155,23 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     return NULL;
 }
 
+static const char *run_mirror(const struct convolution_data *s, const void *const *inputs,
+                              void *output, void *workspace)
+{
+    const void *of_mirror[] = {inputs[0], s->added ? inputs[1] : NULL};
+    if (s->boxed) {
+        of_mirror[0] = (const char *)workspace + s->boxes.at;
+#pragma omp parallel num_threads(cpu_team(s->threads, shape_count(s->boxes.s.shape)))
+        convolution_boxes_run(&s->boxes, inputs[0], workspace);
+    }
+    return cpu_convolution.run(s->inner, of_mirror, output, workspace);
+}
+
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_data *s = state;
     if (s->inner)
-        return cpu_convolution.run(s->inner, inputs, output, workspace);
+        return run_mirror(s, inputs, output, workspace);
     struct convolution_data_call call = {inputs[0], s->added ? inputs[1] : NULL, output};
     struct shape x = s->forward.input[0].shape;
     int64_t slices = x.n * x.d, units = slices * s->phases * s->blocks;

@@ -27,12 +27,12 @@ static int64_t blocks_of(int64_t count, int64_t block)
 static void choose_chunks(struct convolution_weights *s)
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
-    int64_t width = set->vectors * set->lanes, out = s->forward.output.shape.c;
+    int64_t width = set->vectors * set->lanes, out = s->products.output.shape.c;
     int64_t most = CHUNK_FLOATS / (s->taps * width) / set->rows * set->rows;
     most = most < set->rows ? set->rows : at_most(most, WEIGHTS_ROWS);
     s->rows = convolution_rounded(blocks_of(out, blocks_of(out, most)), set->rows);
     s->row_chunks = blocks_of(out, s->rows);
-    s->panels = blocks_of(blocks_of(s->forward.input[0].shape.c, set->lanes), set->vectors);
+    s->panels = blocks_of(blocks_of(s->products.input[0].shape.c, set->lanes), set->vectors);
     most = at_most(CHUNK_FLOATS / (s->taps * width * s->rows), WEIGHTS_GROUP);
     s->column_chunks = blocks_of(s->panels, most > 1 ? most : 1);
     s->group = blocks_of(s->panels, s->column_chunks);
@@ -72,11 +72,12 @@ static void choose_memory(struct convolution_weights *s, struct needs *needs)
 
 static void choose_bias(struct convolution_weights *s, struct needs *needs)
 {
-    int64_t parts = at_most(TASKS, blocks_of(s->outputs, BIAS_OUTPUTS));
-    s->bias_outputs = convolution_rounded(blocks_of(s->outputs, parts), WEIGHTS_BLOCK);
-    s->bias_parts = blocks_of(s->outputs, s->bias_outputs);
-    s->bias_at =
-        cpu_reserve(&needs->workspace, s->bias_parts * s->forward.output.shape.c, sizeof(float));
+    struct shape y = s->forward.output.shape;
+    int64_t outputs = shape_count(y) / y.c;
+    int64_t parts = at_most(TASKS, blocks_of(outputs, BIAS_OUTPUTS));
+    s->bias_outputs = convolution_rounded(blocks_of(outputs, parts), WEIGHTS_BLOCK);
+    s->bias_parts = blocks_of(outputs, s->bias_outputs);
+    s->bias_at = cpu_reserve(&needs->workspace, s->bias_parts * y.c, sizeof(float));
 }
 
 static const char *check(const struct operation *o, struct operation *forward)
@@ -97,9 +98,24 @@ static void destroy(void *state)
     free(s);
 }
 
-static const char *choose(struct convolution_weights *s, struct needs *needs)
+static void choose_products(struct convolution_weights *s, struct needs *needs)
 {
     const struct operation *f = &s->forward;
+    struct operation mirror;
+    s->boxed = f->convolution.parts == 1 && convolution_boxes_there(f) &&
+               convolution_boxes_mirror(f, &mirror);
+    s->products = s->boxed ? mirror : *f;
+    if (s->boxed) {
+        s->products.input[0].dtype = DTYPE_F32;
+        convolution_boxes_create(&s->boxes, f, s->products.input[0], needs);
+    }
+    s->bf16 = s->products.input[0].dtype == DTYPE_BF16 && s->products.output.dtype == DTYPE_BF16 &&
+              cpu_has_bf16() && simd()->convolution_weights->multiply_bf16;
+}
+
+static const char *choose(struct convolution_weights *s, struct needs *needs)
+{
+    const struct operation *f = &s->products;
     struct shape y = f->output.shape;
     const char *why = NULL;
     if (convolution_map_create(&s->map, f))
@@ -107,8 +123,9 @@ static const char *choose(struct convolution_weights *s, struct needs *needs)
     s->outputs = y.n * y.d * y.h * y.w;
     s->taps = convolution_taps(&f->convolution);
     choose_bias(s, needs);
-    needs->algorithm = winograd_weights_suits(f) ? "winograd" : "direct";
-    if (winograd_weights_suits(f)) {
+    bool winograd = !s->boxed && winograd_weights_suits(f);
+    needs->algorithm = winograd ? "winograd" : "direct";
+    if (winograd) {
         why = winograd_weights_create(&s->winograd, f, &s->map, needs);
     } else {
         choose_chunks(s);
@@ -129,11 +146,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
     if (!s)
         return "out of memory";
     s->forward = forward;
-    s->bf16 = o->input[0].dtype == DTYPE_BF16 && o->input[1].dtype == DTYPE_BF16 &&
-              cpu_has_bf16() && simd()->convolution_weights->multiply_bf16;
     s->threads = omp_get_max_threads();
     *needs = (struct needs){0};
     *in_place = -1;
+    choose_products(s, needs);
     why = choose(s, needs);
     *state = s;
     if (why)
@@ -170,11 +186,15 @@ void convolution_weights_add(const struct convolution_weights *s, int64_t out, i
                              int64_t step)
 {
     const struct convolution *c = &s->forward.convolution;
-    int part = part_of(&s->forward, &out);
+    int part = s->boxed ? 0 : part_of(&s->forward, &out);
     int64_t row = s->forward.weight[2 * part].shape[1] * s->taps;
     int64_t in_step = c->transposed ? row : s->taps, out_step = c->transposed ? s->taps : row;
     float *to = s->forward.gradient[2 * part];
-    if (to)
+    if (to && s->boxed)
+        simd()->convolution_weights->add_transposed(
+            sums + (taps - 1) * step, -step, taps, count, s->alpha,
+            to + in * out_step + (c->first_channel + out) * in_step, out_step);
+    else if (to)
         simd()->convolution_weights->add_transposed(
             sums, step, taps, count, s->alpha,
             to + out * out_step + (c->first_channel + in) * in_step + tap, in_step);
@@ -187,13 +207,13 @@ static void add_tile(const struct convolution_weights *s,
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
     int64_t panel_floats = s->rows / set->rows * s->tile_floats, first;
-    int64_t in = s->forward.input[0].shape.c, out = chunk->row * s->rows + tile * set->rows;
+    int64_t in = s->products.input[0].shape.c, out = chunk->row * s->rows + tile * set->rows;
     float *sums = chunk->sums + tile * s->tile_floats;
     for (int64_t part = 1; part < s->parts; part++)
         for (int64_t k = 0; k < s->taps * s->group; k++)
             set->add(sums + part * step + k * panel_floats, s->tile_floats,
                      sums + k * panel_floats);
-    for (int64_t i = 0; i < at_most(set->rows, s->forward.output.shape.c - out); i++)
+    for (int64_t i = 0; i < at_most(set->rows, s->products.output.shape.c - out); i++)
         for (int64_t k = 0; k < s->group && chunk->column * s->group + k < s->panels; k++) {
             int vectors =
                 convolution_weights_panel(in, s->panels, chunk->column * s->group + k, &first);
@@ -254,7 +274,7 @@ static void run_products(const struct convolution_weights *s, const void *const 
 static void sum_bias(const struct convolution_weights *s, const void *dy, int64_t part, float *sums)
 {
     struct tensor y = s->forward.output;
-    int64_t end = at_most((part + 1) * s->bias_outputs, s->outputs);
+    int64_t end = at_most((part + 1) * s->bias_outputs, shape_count(y.shape) / y.shape.c);
     memset(sums, 0, (size_t)y.shape.c * sizeof *sums);
     for (int64_t i = part * s->bias_outputs; i < end; i += WEIGHTS_BLOCK)
         for (int64_t c = 0; c < y.shape.c; c += WEIGHTS_ROWS) {
@@ -284,6 +304,7 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     const struct convolution_weights *s = state;
     int64_t c = s->forward.output.shape.c;
     float *bias = (float *)(void *)((char *)workspace + s->bias_at);
+    const void *mirrored[] = {(const char *)workspace + s->boxes.at, inputs[0]};
     int team = cpu_team(s->threads, s->outputs * c * s->taps * s->forward.input[0].shape.c / 64);
     *(float *)output = 0;
 #pragma omp parallel num_threads(team)
@@ -291,10 +312,14 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
 #pragma omp for schedule(dynamic)
         for (int64_t part = 0; part < (s->bias_wanted ? s->bias_parts : 0); part++)
             sum_bias(s, inputs[1], part, bias + part * c);
-        if (s->wanted && s->winograd)
+        if (s->wanted && s->boxed) {
+            convolution_boxes_run(&s->boxes, inputs[1], workspace);
+            run_products(s, mirrored, workspace);
+        } else if (s->wanted && s->winograd) {
             winograd_weights_run(s->winograd, s, inputs[0], inputs[1], workspace);
-        else if (s->wanted)
+        } else if (s->wanted) {
             run_products(s, inputs, workspace);
+        }
     }
     if (s->bias_wanted)
         add_bias(s, bias);

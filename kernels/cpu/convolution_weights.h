@@ -1,5 +1,7 @@
 /* The gradient of a convolution's kernel: by winograd_weights.h where that suits, else for each tap
- * a matrix product of dy and x over all outputs of all samples, as follows.
+ * a matrix product of dy and x over all outputs of all samples, as follows. Where
+ * convolution_boxes.h sums boxes, in f32, it is the mirror whose gradient this makes, of boxes and
+ * x in the places of x and dy.
  *
  * The kernel is cut into chunks of `rows` output and `group` panels of input channels, whose sums
  * over all taps stay in the second-level cache; the outputs into `parts`, and these into blocks. A
@@ -9,6 +11,7 @@
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_WEIGHTS_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_WEIGHTS_H
 
+#include "kernels/cpu/convolution_boxes.h"
 #include "kernels/cpu/winograd_weights.h"
 
 enum {
@@ -19,7 +22,10 @@ enum {
 };
 
 struct convolution_weights {
-    struct operation forward; /* with the gradients */
+    struct operation forward;  /* with the gradients */
+    struct operation products; /* the same, or its mirror */
+    struct convolution_boxes boxes;
+    bool boxed; /* products are of the mirror */
     struct convolution_map map;
     struct winograd_weights *winograd; /* NULL: by matrix products */
     bool bf16;                         /* products of bf16, else of f32 */
