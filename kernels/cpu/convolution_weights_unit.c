@@ -105,8 +105,13 @@ static void sum_block(const struct convolution_weights *s, const void *x, const 
     struct tensor out = s->products.output;
     const void **pixel = (const void **)(void *)task->desk;
     int64_t channel = task->row * s->rows, start, pixel_bytes = out.shape.c * dtype_size(out.dtype);
+    const char *rows = (const char *)dy + begin * pixel_bytes;
+    if (s->patched) {
+        convolution_patches_fill(&s->patches, dy, begin, count, task->desk + s->patches_at);
+        rows = task->desk + s->patches_at;
+    }
     for (int64_t i = 0; i < count; i++)
-        pixel[i] = (const char *)dy + (begin + i) * pixel_bytes + channel * dtype_size(out.dtype);
+        pixel[i] = rows + i * pixel_bytes + channel * dtype_size(out.dtype);
     if (count % 2)
         pixel[count] = zeros;
     pack(s, pixel, out.dtype, count, 0, at_most(s->rows, out.shape.c - channel), s->rows,
