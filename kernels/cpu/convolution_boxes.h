@@ -1,9 +1,9 @@
-/* What the gradients of a convolution with stride 1 and zero padding have to do with the
- * convolution of dy with the mirrored kernel, its mirror: this makes dx. Where the input is
- * upsampled along an axis, of n positions, position i is seen under tap k = 0, 1, 2 by outputs 2i +
- * 1 − k and 2i + 2 − k alone. With the boxes s[j] = dy[j − 1] + dy[j], j = 0 … 2n, dy being zero
- * outside, dx[i] = Σ_k W_kᵀ·s[2i + 2 − k],   dW_k = Σ_i s[2i + 2 − k]·x[i]: the mirror has stride
- * 2, and of both there are an eighth (a quarter in 2-D) of the products. */
+/* The mirror of a convolution with stride 1 and zero padding is the convolution of dy with the
+ * mirrored kernel, which makes dx. Where the input is upsampled along an axis, of n positions,
+ * outputs 2i+1−k and 2i+2−k alone see position i under tap k = 0, 1, 2. With the boxes
+ * s[j] = dy[j−1] + dy[j], j = 0 … 2n, dy being zero outside,
+ *   dx[i] = Σ_k W_kᵀ·s[2i+2−k],   dW_k = Σ_i s[2i+2−k]·x[i]:
+ * the mirror has stride 2, and of both there are an eighth (a quarter in 2-D) of the products. */
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_BOXES_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_BOXES_H
 

@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-/* Weights of a vector of columns that are packed together, about (see convolution_pack.c). */
-enum { GATHERED = 432 };
-
 static const char *check(const struct operation *o, struct operation *forward)
 {
     *forward = convolution_forward(o, o->output, o->input[0]);
@@ -46,13 +43,6 @@ static const char *create_mirror(struct convolution_data *s, const struct operat
     return why;
 }
 
-/* Channels of dy that are packed together. */
-static int64_t channels_together(const struct convolution_data *s)
-{
-    int64_t some = GATHERED / s->taps / 2 * 2;
-    return some > 2 ? some : 2;
-}
-
 static const char *create_products(struct convolution_data *s, struct needs *needs)
 {
     int64_t element = s->bf16 ? 2 : 4;
@@ -71,8 +61,7 @@ static const char *create_products(struct convolution_data *s, struct needs *nee
                     (PIXELS * COLUMNS + PIXELS) * (int64_t)sizeof(float);
     needs->algorithm = "direct";
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    cpu_reserve(&needs->scratch, s->threads * channels_together(s) * s->taps * COLUMNS_MULTIPLE,
-                sizeof(float));
+    cpu_reserve(&needs->scratch, kernel_taps_scratch(s->taps, s->threads), sizeof(float));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
     return NULL;
 }
@@ -114,34 +103,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
     return why;
 }
 
-/* Matrices (out, in) of each tap. */
-static void pack_products(const struct convolution_data *s, const struct kernel_taps *kernel,
-                          char *prepared, float *scratch)
-{
-    const struct convolution_simd *set = simd()->convolution;
-    int64_t in = s->forward.input[0].shape.c, out = s->forward.output.shape.c;
-    int64_t together = channels_together(s), step = s->taps * COLUMNS_MULTIPLE;
-    int team = cpu_team(s->threads, in * out * s->taps);
-#pragma omp parallel for collapse(2) num_threads(team)
-    for (int64_t column = 0; column < in; column += COLUMNS_MULTIPLE)
-        for (int64_t first = 0; first < out; first += together) {
-            float *from = scratch + omp_get_thread_num() * together * step;
-            int64_t count = out - first < together ? out - first : together;
-            int64_t columns = in - column < COLUMNS_MULTIPLE ? in - column : COLUMNS_MULTIPLE;
-            kernel_taps_gather(kernel, column, columns, first, count, COLUMNS_MULTIPLE, from);
-            for (int64_t tap = 0; tap < s->taps; tap++, from += COLUMNS_MULTIPLE) {
-                void *to = prepared + tap * s->tap_bytes;
-                if (s->bf16)
-                    set->place_bf16(from, step, first, count, column, s->depth, s->columns, to);
-                else
-                    set->place_f32(from, step, first, count, column, s->depth, s->columns, to);
-            }
-        }
-}
-
 static const char *prepare(void *state, const struct operation *o, void *prepared, void *scratch)
 {
     struct convolution_data *s = state;
+    const struct kernel_packed packed = {s->bf16, s->depth, s->columns, s->tap_bytes};
     s->forward = convolution_forward(o, o->output, o->input[0]);
     s->prepared = prepared;
     struct kernel_taps kernel = kernel_taps_open(&s->forward, convolution_mix(&s->forward),
@@ -151,7 +116,8 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     if (s->inner)
         convolution_prepare_kernel(s->inner, &kernel, prepared, scratch);
     else
-        pack_products(s, &kernel, prepared, scratch);
+        kernel_taps_pack(&kernel, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
+                         prepared, scratch);
     return NULL;
 }
 

@@ -6,10 +6,6 @@
 
 #include <string.h>
 
-/* Weights of a vector of columns that are packed together, about: with all their taps in f32 they
- * stay in the first-level cache. */
-enum { GATHERED = 432 };
-
 static void measure_taps(struct convolution_state *s)
 {
     const struct operation *o = &s->operation;
@@ -27,29 +23,23 @@ static bool by_lines(const struct convolution_state *s)
     return s->way == BY_LINES || s->way == BY_LINES_SUMMED;
 }
 
-/* Input channels that are packed together: pairs of them, or all where lines take them all. */
-static int64_t channels_together(const struct convolution_state *s)
+/* Floats of a vector of columns of a kernel that goes by lines: as it lies, and one line. */
+static int64_t line_floats(const struct operation *o)
 {
-    int64_t some = GATHERED / convolution_taps(&s->operation.convolution) / 2 * 2,
-            in = s->operation.input[0].shape.c;
-    return by_lines(s) ? in : some > 2 ? some : 2;
-}
-
-/* Floats of a vector of columns of so many channels; of lines, also in the order of a line. */
-static int64_t gathered_floats(const struct convolution_state *s)
-{
-    int64_t taps = convolution_taps(&s->operation.convolution);
-    if (by_lines(s))
-        taps += s->operation.convolution.kernel[AXIS_W];
-    return channels_together(s) * taps * COLUMNS_MULTIPLE;
+    const struct convolution *c = &o->convolution;
+    return o->input[0].shape.c * (convolution_taps(c) + c->kernel[AXIS_W]) * COLUMNS_MULTIPLE;
 }
 
 static void measure_products(struct convolution_state *s, struct needs *needs)
 {
+    const struct operation *o = &s->operation;
     int64_t element = s->bf16 ? 2 : 4;
+    int64_t floats = by_lines(s)
+                         ? s->threads * line_floats(o)
+                         : kernel_taps_scratch(convolution_taps(&o->convolution), s->threads);
     s->tap_bytes = convolution_rounded(s->depth * s->columns * element, 64);
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    cpu_reserve(&needs->scratch, s->threads * gathered_floats(s), sizeof(float));
+    cpu_reserve(&needs->scratch, floats, sizeof(float));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
 }
 
@@ -92,15 +82,9 @@ static void pack_bias(const struct convolution_state *s, float *bias)
     }
 }
 
-/* Rows of a packed matrix, `step` apart, for the columns from `column` on. */
-static void place(const struct convolution_state *s, const float *from, int64_t step, int64_t first,
-                  int64_t count, int64_t column, void *packed)
+static struct kernel_packed packed_of(const struct convolution_state *s)
 {
-    const struct convolution_simd *set = simd()->convolution;
-    if (s->bf16)
-        set->place_bf16(from, step, first, count, column, s->depth, s->columns, packed);
-    else
-        set->place_f32(from, step, first, count, column, s->depth, s->columns, packed);
+    return (struct kernel_packed){s->bf16, s->depth, s->columns, s->tap_bytes};
 }
 
 /* Numbers of a line for a few columns as rows of their own, padded with zeros to depth. */
@@ -129,6 +113,7 @@ static void place_lines(const struct convolution_state *s, int64_t column, float
 {
     const struct convolution *c = &s->operation.convolution;
     int64_t in = s->operation.input[0].shape.c, width = c->kernel[AXIS_W], taps = s->taps * width;
+    const struct kernel_packed matrix = packed_of(s);
     float *line = gathered + in * taps * COLUMNS_MULTIPLE;
     for (int64_t k = 0; k < s->taps; k++, packed += s->tap_bytes) {
         for (int64_t kw = 0; kw < width; kw++)
@@ -139,39 +124,35 @@ static void place_lines(const struct convolution_state *s, int64_t column, float
         if (s->way == BY_LINES_SUMMED)
             place_summed(s, line, width * in, packed);
         else
-            place(s, line, COLUMNS_MULTIPLE, 0, width * in, column, packed);
+            kernel_packed_place(&matrix, line, COLUMNS_MULTIPLE, 0, width * in, column, packed);
     }
 }
 
-static void pack_products(const struct convolution_state *s, const struct kernel_taps *kernel,
-                          char *prepared, float *scratch)
+static void pack_lines(const struct convolution_state *s, const struct kernel_taps *kernel,
+                       char *prepared, float *scratch)
 {
     int64_t in = s->operation.input[0].shape.c, out = s->operation.output.shape.c;
-    int64_t together = channels_together(s), step = kernel->taps * COLUMNS_MULTIPLE;
     int team = cpu_team(s->threads, in * out * kernel->taps);
-#pragma omp parallel for collapse(2) num_threads(team)
-    for (int64_t column = 0; column < out; column += COLUMNS_MULTIPLE)
-        for (int64_t first = 0; first < in; first += together) {
-            float *gathered = scratch + omp_get_thread_num() * gathered_floats(s);
-            int64_t count = convolution_at_most(in - first, together);
-            kernel_taps_gather(kernel, column, convolution_at_most(out - column, COLUMNS_MULTIPLE),
-                               first, count, COLUMNS_MULTIPLE, gathered);
-            if (by_lines(s)) {
-                place_lines(s, column, gathered, prepared);
-                continue;
-            }
-            for (int64_t tap = 0; tap < s->taps; tap++)
-                place(s, gathered + tap * COLUMNS_MULTIPLE, step, first, count, column,
-                      prepared + tap * s->tap_bytes);
-        }
+#pragma omp parallel for num_threads(team)
+    for (int64_t column = 0; column < out; column += COLUMNS_MULTIPLE) {
+        float *gathered = scratch + omp_get_thread_num() * line_floats(&s->operation);
+        kernel_taps_gather(kernel, column, convolution_at_most(out - column, COLUMNS_MULTIPLE), 0,
+                           in, COLUMNS_MULTIPLE, gathered);
+        place_lines(s, column, gathered, prepared);
+    }
 }
 
 void convolution_pack(const struct convolution_state *s, const struct kernel_taps *kernel,
                       void *prepared, void *scratch)
 {
+    const struct operation *o = &s->operation;
+    const struct kernel_packed packed = packed_of(s);
     if (s->winograd)
         winograd_pack(s->winograd, kernel, prepared);
+    else if (by_lines(s))
+        pack_lines(s, kernel, prepared, scratch);
     else
-        pack_products(s, kernel, prepared, scratch);
+        kernel_taps_pack(kernel, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
+                         prepared, scratch);
     pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
 }

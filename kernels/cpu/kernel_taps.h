@@ -5,7 +5,10 @@
 
 #include "kernels/operation.h"
 
-enum { KERNEL_PARTS = OPERATION_WEIGHTS / 2, KERNEL_VECTOR = 16 /* columns of a block, at most */ };
+enum {
+    KERNEL_PARTS = OPERATION_WEIGHTS / 2,
+    KERNEL_VECTOR = 16, /* columns of a block, at most */
+};
 
 /* Some output channels of a kernel: tap t of output o and input i at o·out_step + i·in_step + t. */
 struct kernel_part {
@@ -35,5 +38,24 @@ struct kernel_taps kernel_taps_open(const struct operation *convolution, float f
  * on: to (count, taps, width), zero beyond the columns. */
 void kernel_taps_gather(const struct kernel_taps *kernel, int64_t column, int64_t columns,
                         int64_t first, int64_t count, int64_t width, float *to);
+
+/* Packed matrices (depth, columns) of all taps, each padded to these extents, `tap_bytes` apart. */
+struct kernel_packed {
+    bool bf16;
+    int64_t depth, columns, tap_bytes;
+};
+
+/* Columns column … column+15 of rows first … first+count−1, row i at from + i·step, to one packed
+ * matrix; for bf16 first is even. */
+void kernel_packed_place(const struct kernel_packed *packed, const float *from, int64_t step,
+                         int64_t first, int64_t count, int64_t column, void *matrix);
+
+/* Floats of scratch for kernel_taps_pack on so many threads. */
+int64_t kernel_taps_scratch(int64_t taps, int threads);
+
+/* Pack `rows` rows and `columns` columns of all taps. */
+void kernel_taps_pack(const struct kernel_taps *kernel, int64_t rows, int64_t columns,
+                      const struct kernel_packed *packed, int threads, void *matrices,
+                      float *scratch);
 
 #endif
