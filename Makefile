@@ -60,7 +60,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wun
 COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LIBRARY_LIBS) -lnifti2 -lm
+LIBS = $(LIBRARY_LIBS) -lnifti2 -lmatio -lm
 
 # Vectorized kernels are compiled once for each instruction set and chosen at run time.
 SIMD_SETS := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) portable
@@ -209,7 +209,7 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
 
 # Debian and Ubuntu packages; gcc and pkg-config count as there when the commands are.
-PACKAGES := libc6-dev libtiff-dev libpng-dev libjpeg-dev zlib1g-dev libnifti2-dev \
+PACKAGES := libc6-dev libtiff-dev libpng-dev libjpeg-dev zlib1g-dev libnifti2-dev libmatio-dev \
             libcjson-dev libopenblas-dev liblapacke-dev libcmocka-dev
 COMMANDS := gcc pkg-config bats
 

@@ -21,7 +21,7 @@ static const struct option options[] = {
     {.name = "spacing", .type = OPTION_STRING, .target = &spacing, .argument = "D,H,W",
      .unset = "what the file says", .meaning = "millimetres from voxel to voxel"},
     {.name = "labels", .type = OPTION_FLAG, .target = &settings.labels,
-     .meaning = "u1 values are labels"},
+     .meaning = "u1 values, or the indices of a palette, are labels"},
     {.name = "shape", .type = OPTION_SHAPE, .target = &shape, .argument = "D,H,W", .unset = "none",
      .meaning = "with --type: files are raw numbers, little endian, W the fastest"},
     {.name = "type", .type = OPTION_CHOICE, .target = &type, .choices = types, .unset = "none",

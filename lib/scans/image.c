@@ -32,12 +32,12 @@ bool image_known(const unsigned char start[IMAGE_START])
     return find(start) != NULL;
 }
 
-static int decode(const char *path, int64_t limit, struct image *image, void *samples,
-                  struct error *error)
+static int decode(const char *path, const struct image_settings *settings, struct image *image,
+                  void *samples, struct error *error)
 {
     unsigned char start[IMAGE_START] = {0};
     struct stat status;
-    struct image_source source = {.path = path, .file = fopen(path, "rbe"), .limit = limit};
+    struct image_source source = {.path = path, .file = fopen(path, "rbe"), .settings = *settings};
     if (!source.file)
         return error_set(error, "%s", strerror(errno));
     int result = -1;
@@ -56,16 +56,17 @@ static int decode(const char *path, int64_t limit, struct image *image, void *sa
     return result;
 }
 
-int image_describe(const char *path, int64_t limit, struct image *image, struct error *error)
+int image_describe(const char *path, const struct image_settings *settings, struct image *image,
+                   struct error *error)
 {
-    return decode(path, limit, image, NULL, error);
+    return decode(path, settings, image, NULL, error);
 }
 
-int image_read(const char *path, int64_t limit, const struct image *image, void *samples,
-               struct error *error)
+int image_read(const char *path, const struct image_settings *settings, const struct image *image,
+               void *samples, struct error *error)
 {
     struct image described = *image;
-    return decode(path, limit, &described, samples, error);
+    return decode(path, settings, &described, samples, error);
 }
 
 int image_accept(const struct image_source *source, const struct image *found, int64_t pixel_bytes,
@@ -75,10 +76,10 @@ int image_accept(const struct image_source *source, const struct image *found, i
     if (found->rows <= 0 || found->columns <= 0)
         return error_set(error, "no size");
     if (__builtin_mul_overflow(found->rows, found->columns, &pixels) ||
-        __builtin_mul_overflow(pixels, pixel_bytes, &bytes) || bytes > source->limit)
+        __builtin_mul_overflow(pixels, pixel_bytes, &bytes) || bytes > source->settings.limit)
         return error_set(
             error, "absurd size: %lld rows of %lld pixels pass the bound of %lld bytes",
-            (long long)found->rows, (long long)found->columns, (long long)source->limit);
+            (long long)found->rows, (long long)found->columns, (long long)source->settings.limit);
     if (pixels / pixels_per_byte > source->file_bytes)
         return error_set(error, "cut off: %lld bytes cannot hold %lld rows of %lld pixels",
                          (long long)source->file_bytes, (long long)found->rows,

@@ -15,17 +15,23 @@ struct image {
     double spacing[2]; /* millimetres along rows and columns where a TIFF says so, else 0 */
 };
 
+struct image_settings {
+    int64_t limit; /* bytes that decoding may take */
+    bool labels;   /* palettes are not looked up: their indices are the samples */
+};
+
 enum { IMAGE_START = 4 }; /* bytes that tell the format */
 
 /* Whether a file that starts with these bytes is a picture of a format above. */
 bool image_known(const unsigned char start[IMAGE_START]);
 
-/* Describe the picture in a file by its header. One that needs more than `limit` bytes to decode,
- * or more than its file can hold, is refused. */
-int image_describe(const char *path, int64_t limit, struct image *image, struct error *error);
+/* Describe the picture in a file by its header. One that needs more than the limit to decode, or
+ * more than its file can hold, is refused. */
+int image_describe(const char *path, const struct image_settings *settings, struct image *image,
+                   struct error *error);
 
 /* Read the samples (rows, columns) of the picture that image_describe described. */
-int image_read(const char *path, int64_t limit, const struct image *image, void *samples,
-               struct error *error);
+int image_read(const char *path, const struct image_settings *settings, const struct image *image,
+               void *samples, struct error *error);
 
 #endif

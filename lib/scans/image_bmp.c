@@ -55,9 +55,10 @@ static int parse_header(const unsigned char header[FILE_HEADER + INFO_HEADER],
     return 0;
 }
 
-/* Gray values of the palette's entries; −1 for a colour, or no entry. */
-static int read_palette(FILE *file, const struct bitmap *bitmap, int gray[PALETTE_MOST],
-                        struct error *error)
+/* Gray values of the palette's entries, or where they are labels their indices; −1 for a colour, or
+ * no entry. */
+static int read_palette(FILE *file, bool labels, const struct bitmap *bitmap,
+                        int gray[PALETTE_MOST], struct error *error)
 {
     unsigned char palette[PALETTE_MOST * PALETTE_ENTRY];
     size_t bytes = (size_t)bitmap->colours * PALETTE_ENTRY;
@@ -66,7 +67,7 @@ static int read_palette(FILE *file, const struct bitmap *bitmap, int gray[PALETT
     for (int i = 0; i < PALETTE_MOST; i++) {
         const unsigned char *entry = palette + i * PALETTE_ENTRY;
         bool is_gray = i < bitmap->colours && entry[0] == entry[1] && entry[0] == entry[2];
-        gray[i] = is_gray ? entry[0] : -1;
+        gray[i] = labels ? i : is_gray ? entry[0] : -1;
     }
     return 0;
 }
@@ -95,11 +96,11 @@ static int convert_row(unsigned char *stored, const struct bitmap *bitmap, const
     return image_gray(stored, 3, image, row, gray, error);
 }
 
-static int read_rows(FILE *file, const struct bitmap *bitmap, const struct image *image,
-                     uint8_t *samples, struct error *error)
+static int read_rows(FILE *file, bool labels, const struct bitmap *bitmap,
+                     const struct image *image, uint8_t *samples, struct error *error)
 {
     int palette[PALETTE_MOST], status = 0;
-    if (bitmap->bytes == 1 && read_palette(file, bitmap, palette, error) < 0)
+    if (bitmap->bytes == 1 && read_palette(file, labels, bitmap, palette, error) < 0)
         return -1;
     unsigned char *stored = malloc((size_t)bitmap->stride);
     if (!stored)
@@ -134,5 +135,7 @@ int image_bmp(const struct image_source *source, struct image *image, void *samp
         return error_set(error, "cut off: %lld of %lld bytes are there",
                          (long long)source->file_bytes,
                          (long long)(bitmap.data + bitmap.rows * bitmap.stride));
-    return samples ? read_rows(source->file, &bitmap, image, samples, error) : 0;
+    return samples
+               ? read_rows(source->file, source->settings.labels, &bitmap, image, samples, error)
+               : 0;
 }

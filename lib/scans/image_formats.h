@@ -9,7 +9,8 @@
 struct image_source {
     const char *path;
     FILE *file; /* at its start */
-    int64_t file_bytes, limit;
+    int64_t file_bytes;
+    struct image_settings settings;
 };
 
 /* Describe the picture, and where samples is given check that it is still the one described, and

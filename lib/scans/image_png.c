@@ -29,12 +29,15 @@ static void on_warning(png_structp png, png_const_charp message)
     (void)message;
 }
 
-/* Ask for samples of 8 or 16 bits in the machine's order, palettes as colours. */
-static void set_transforms(const struct decoder *decoder)
+/* Ask for samples of 8 or 16 bits in the machine's order, palettes as colours or indices. */
+static void set_transforms(const struct decoder *decoder, bool labels)
 {
-    png_set_palette_to_rgb(decoder->png);
-    png_set_expand_gray_1_2_4_to_8(decoder->png);
-    if (png_get_valid(decoder->png, decoder->info, PNG_INFO_tRNS))
+    png_set_packing(decoder->png);
+    if (!labels) {
+        png_set_palette_to_rgb(decoder->png);
+        png_set_expand_gray_1_2_4_to_8(decoder->png);
+    }
+    if (!labels && png_get_valid(decoder->png, decoder->info, PNG_INFO_tRNS))
         png_set_tRNS_to_alpha(decoder->png);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     png_set_swap(decoder->png);
@@ -82,7 +85,7 @@ static int decode(struct decoder *decoder, const struct image_source *source, st
     if (image_accept(source, &found, PIXEL_BYTES, PIXELS_PER_BYTE, image, samples != NULL,
                      decoder->error) < 0)
         return -1;
-    set_transforms(decoder);
+    set_transforms(decoder, source->settings.labels);
     return samples ? read_rows(decoder, image, samples) : 0;
 }
 

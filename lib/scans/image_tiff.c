@@ -4,9 +4,9 @@
 int image_tiff(const struct image_source *source, struct image *image, void *samples,
                struct error *error)
 {
-    const struct tiff_mapping mapping = {.stored = true};
+    const struct tiff_mapping mapping = {.stored = true, .labels = source->settings.labels};
     struct tiff_reader *reader;
-    if (tiff_reader_open(&reader, source->path, &mapping, source->limit, error) < 0)
+    if (tiff_reader_open(&reader, source->path, &mapping, source->settings.limit, error) < 0)
         return -1;
     const struct array *array = tiff_reader_array(reader);
     int64_t pages = tiff_reader_volumes(reader) * array->shape[0];

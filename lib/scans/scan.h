@@ -11,7 +11,7 @@ struct scan_settings {
     bool raw;         /* a file holds the numbers of one volume and nothing else, little endian */
     int64_t shape[3]; /* of that volume (D,H,W), */
     enum dtype dtype; /* and its type */
-    bool labels;      /* u1 volumes are labels */
+    bool labels;      /* u1 volumes are labels; so are the indices of palettes */
 };
 
 struct scan;

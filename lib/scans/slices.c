@@ -15,7 +15,7 @@ struct slices {
     char **path;
     int64_t count, next;
     bool folder; /* messages name the slice */
-    int64_t limit;
+    struct image_settings settings;
     struct image image; /* that all are */
 };
 
@@ -116,7 +116,7 @@ static int describe(struct slices *slices, struct error *error)
 {
     for (int64_t i = 0; i < slices->count; i++) {
         struct image image, *first = &slices->image;
-        if (image_describe(slices->path[i], slices->limit, &image, error) < 0)
+        if (image_describe(slices->path[i], &slices->settings, &image, error) < 0)
             return name_slice(slices, i, error);
         if (i == 0)
             *first = image;
@@ -138,7 +138,7 @@ static int open_slices(void **state, const char *path, const struct scan_setting
     struct slices *slices = calloc(1, sizeof *slices);
     if (!slices)
         return error_set(error, "out of memory");
-    slices->limit = settings->limit;
+    slices->settings = (struct image_settings){settings->limit, settings->labels};
     int status = 0;
     if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
         status = list_folder(slices, path, error);
@@ -168,7 +168,7 @@ static int read_slice(void *state, void *slice, struct error *error)
 {
     struct slices *slices = state;
     int64_t i = slices->next++;
-    if (image_read(slices->path[i], slices->limit, &slices->image, slice, error) < 0)
+    if (image_read(slices->path[i], &slices->settings, &slices->image, slice, error) < 0)
         return name_slice(slices, i, error);
     return 0;
 }

@@ -84,3 +84,57 @@ metadata() {
     run --separate-stderr read-volume --memory 15k "$eye"
     assert_trouble read-volume "absurd size"
 }
+
+@test "OCTA-500 in both spellings gives back volumes, layers and maps" {
+    command -v python3 > /dev/null || skip "no python3"
+    phantom -n 3 --shape 12,24,16 --seed 3 --surfaces surfaces.npy --vessels vessels.npy > eyes.npy
+    local make=$(dirname "$eye")/make-octa500.py
+    python3 "$make" eyes.npy surfaces.npy vessels.npy new
+    python3 "$make" eyes.npy surfaces.npy vessels.npy old old
+    for tree in new old; do
+        read-octa500 -q $tree > back.npy
+        tensor-diff eyes.npy back.npy
+        read-octa500 -q --labels layers $tree > layers.npy
+        tensor-diff --atol 0.5 surfaces.npy layers.npy # whole rows
+        read-octa500 -q --labels artery-vein $tree > map.npy
+        tensor-diff vessels.npy map.npy
+        read-octa500 -q --labels cavf $tree | tensor-diff vessels.npy -
+    done
+    run -0 metadata layers.npy
+    [[ "$output" == *'"kind":"surfaces","axes":"SDW","spacing":[0.5,0.08333'*',0.375]'* ]]
+    [[ "$output" == *'"index":0,"of":3,"history":["read-octa500 --labels layers old # 10001"]'* ]]
+    read-octa500 --ids 10003,10001-10002 --split test new > test.npy
+    run -0 tensor-info test.npy
+    [[ "$output" == *"index     0 of 1"*"# 10001"* ]]
+    read-octa500 -q --split train new > train.npy
+    [ "$(tensor-info train.npy | grep -c '(12, 24, 16)')" -eq 2 ]
+    run --separate-stderr -0 bash -c 'read-octa500 new > all.npy'
+    [ "$stderr" = "read-octa500: new: 297 of 300 scans are not there" ]
+    # The projection shows which way the maps lie.
+    read-octa500 -q --ids 10002 --labels oct-full new > full.npy
+    run -0 tensor-info full.npy
+    [[ "$output" == *"u1 (12, 16)"*"en-face map"* ]]
+}
+
+@test "what OCTA-500 lacks is named, and ids that do not fit are refused" {
+    command -v python3 > /dev/null || skip "no python3"
+    phantom -n 2 --shape 4,24,16 --surfaces surfaces.npy --vessels vessels.npy > eyes.npy
+    python3 "$(dirname "$eye")/make-octa500.py" eyes.npy surfaces.npy vessels.npy tree
+    run --separate-stderr read-octa500 --ids 10001-10003 tree
+    assert_trouble read-octa500 "tree: there is no OCTA_6mm/OCT/10003, nor in another spelling"
+    run --separate-stderr read-octa500 --fov 3mm tree
+    assert_trouble read-octa500 "tree: no scan of those asked for is there"
+    run --separate-stderr read-octa500 --fov 3mm --ids 10001 tree
+    assert_trouble read-octa500 "10001 is not of 3mm"
+    run --separate-stderr read-octa500 --fov 3mm --split test tree
+    assert_trouble read-octa500 "of 6mm only"
+    run --separate-stderr read-octa500 --ids 10001,x tree
+    assert_trouble read-octa500 "--ids 10001,x: not ids such as"
+    rm tree/OCTA_6mm/OCT/10001/2.bmp
+    run --separate-stderr read-octa500 --ids 10001 tree
+    assert_trouble read-octa500 "OCT/10001: 3 slices, but there is no 2.bmp"
+    head -c 200 tree/Label/GT_Layers/10002.mat > cut.mat
+    mv cut.mat tree/Label/GT_Layers/10002.mat
+    run --separate-stderr read-octa500 --ids 10002 --labels layers tree
+    assert_trouble read-octa500 "10002.mat: no MATLAB file, or cut off"
+}

@@ -9,6 +9,8 @@
 
 enum { LIMIT = 1 << 20, SAMPLES = 4 * PIXELS };
 
+static const struct image_settings plain = {.limit = LIMIT};
+
 /* Write interleaved samples u1 or u2 as a PNG. */
 static void write_png(const char *path, int bits, int colour, int interlace, const void *samples)
 {
@@ -99,13 +101,13 @@ static void assert_image(const char *path, enum dtype dtype, const void *expecte
     struct image image;
     struct error error = {{0}};
     static uint16_t samples[PIXELS];
-    int status = image_describe(path, LIMIT, &image, &error);
+    int status = image_describe(path, &plain, &image, &error);
     assert_string_equal(error.text, "");
     assert_int_equal(status, 0);
     assert_int_equal(image.rows, H);
     assert_int_equal(image.columns, W);
     assert_int_equal(image.dtype, dtype);
-    status = image_read(path, LIMIT, &image, samples, &error);
+    status = image_read(path, &plain, &image, samples, &error);
     assert_string_equal(error.text, "");
     assert_int_equal(status, 0);
     for (int i = 0; i < PIXELS; i++) {
@@ -116,15 +118,27 @@ static void assert_image(const char *path, enum dtype dtype, const void *expecte
     }
 }
 
+/* Read as labels, the file's palette indices are these. */
+static void assert_labels(const char *path, const uint8_t *indices)
+{
+    const struct image_settings labels = {.limit = LIMIT, .labels = true};
+    struct image image;
+    struct error error = {{0}};
+    uint8_t samples[PIXELS];
+    assert_int_equal(image_describe(path, &labels, &image, &error), 0);
+    assert_int_equal(image_read(path, &labels, &image, samples, &error), 0);
+    assert_memory_equal(samples, indices, PIXELS);
+}
+
 /* Describing or reading fails, with a reason that holds the words. */
 static void refuse(const char *path, int64_t limit, const char *words)
 {
     struct image image;
     struct error error = {{0}};
     static uint16_t samples[PIXELS];
-    int status = image_describe(path, limit, &image, &error);
+    int status = image_describe(path, &(struct image_settings){.limit = limit}, &image, &error);
     if (status == 0)
-        status = image_read(path, limit, &image, samples, &error);
+        status = image_read(path, &plain, &image, samples, &error);
     assert_int_equal(status, -1);
     if (!strstr(error.text, words))
         print_error("'%s' does not hold '%s'\n", error.text, words);
@@ -185,6 +199,7 @@ static void test_png(void **state)
         inverted[i] = (uint8_t)(255 - gray[i]);
     write_png(path, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE, inverted);
     assert_image(path, DTYPE_U8, gray, 0);
+    assert_labels(path, inverted);
     unlink(path);
 }
 
@@ -219,12 +234,17 @@ static void test_bmp(void **state)
 {
     (void)state;
     const char *path = path_of("a.bmp");
+    uint8_t inverted[PIXELS];
+    for (int i = 0; i < PIXELS; i++)
+        inverted[i] = (uint8_t)(255 - gray[i]);
     for (int bits = 8; bits <= 32; bits += bits == 8 ? 16 : 8)
         for (int top_down = 0; top_down < 2; top_down++) {
             size_t size;
             const uint8_t *file = make_bmp(bits, top_down, gray, &size);
             save_bytes(path, file, size);
             assert_image(path, DTYPE_U8, gray, 0);
+            if (bits == 8)
+                assert_labels(path, inverted);
             save_bytes(path, file, size - 1);
             refuse(path, LIMIT, "cut off: ");
         }
@@ -338,9 +358,9 @@ static void check_broken(const char *path)
         unsigned char was = file[at];
         file[at] = (unsigned char)random_word();
         save_bytes(path, file, size);
-        if (image_describe(path, LIMIT, &image, &error) == 0 &&
+        if (image_describe(path, &plain, &image, &error) == 0 &&
             image.rows * image.columns <= PIXELS)
-            image_read(path, LIMIT, &image, samples, &error);
+            image_read(path, &plain, &image, samples, &error);
         file[at] = was;
     }
     free(file);
