@@ -138,3 +138,128 @@ metadata() {
     run --separate-stderr read-octa500 --ids 10002 --labels layers tree
     assert_trouble read-octa500 "10002.mat: no MATLAB file, or cut off"
 }
+
+@test "slices of PNG come back bit for bit, 8 and 16 bits" {
+    phantom --shape 12,24,17 --seed 5 > eye.npy
+    tensor-to-slices -o slices eye.npy
+    [ "$(ls slices | head -n 1)" = 000.png ]
+    [ "$(ls slices | wc -l)" -eq 12 ]
+    read-volume slices | tensor-diff eye.npy -
+    tensor-cast --to u2 --scale 257 --offset 3 eye.npy > deep.npy
+    tensor-to-slices -o deep deep.npy
+    read-volume deep > back.npy
+    tensor-diff deep.npy back.npy
+    [ "$(tensor-info back.npy | grep -c 'u2 (12, 24, 17)')" -eq 1 ]
+    tensor-cast --volume f4 eye.npy | tensor-to-slices -o again/
+    read-volume again | tensor-diff eye.npy -
+    # 257 times as large: 255 stands for what 65535 stands for.
+    tensor-cast --volume f4 eye.npy | tensor-to-slices --type u2 -o sixteen
+    tensor-cast --to u2 --scale 257 eye.npy > expected.npy
+    read-volume sixteen | tensor-diff expected.npy -
+    mkdir many
+    cat eye.npy eye.npy | tensor-to-slices -o many/eye-%d
+    [ "$(ls many)" = $'eye-0\neye-1' ]
+}
+
+@test "a folder of slices is whole or not there" {
+    phantom --shape 12,24,16 > eye.npy
+    mkdir here full empty
+    touch full/file
+    head -c 3000 eye.npy > cut.npy
+    run --separate-stderr tensor-to-slices -o here/slices cut.npy
+    assert_trouble tensor-to-slices "cut.npy: "
+    run --separate-stderr tensor-to-slices -o full eye.npy
+    assert_trouble tensor-to-slices "full: the folder is not empty"
+    run --separate-stderr tensor-to-slices -o none/slices eye.npy
+    assert_trouble tensor-to-slices "none/slices: No such file"
+    run --separate-stderr tensor-to-slices -o full/file eye.npy
+    assert_trouble tensor-to-slices "full/file: Not a directory"
+    noise --shape 2,4,8,8 > z.npy
+    run --separate-stderr tensor-to-slices -o here/slices z.npy
+    assert_trouble tensor-to-slices "a volume u1 or f4"
+    mkfifo pipe
+    env --default-signal=TERM tensor-to-slices -o here/slices < pipe 3>&- &
+    local writer=$!
+    { head -c 3000 eye.npy; sleep 20; } > pipe 3>&- &
+    local feeder=$! code=0
+    for _ in {1..100}; do
+        if compgen -G "here/*/003.png" > /dev/null; then
+            break
+        fi
+        sleep 0.1
+    done
+    compgen -G "here/*/003.png"
+    kill -TERM $writer
+    wait $writer || code=$?
+    kill $feeder
+    [ "$code" -eq 143 ]
+    [ -z "$(ls -A here)" ]
+    tensor-to-slices -o empty eye.npy
+    read-volume empty | tensor-diff eye.npy -
+}
+
+@test "NIfTI files come back with their spacing, plain and compressed" {
+    phantom --shape 5,24,17 --seed 5 > eye.npy
+    tensor-cast --to i2 --scale 100 --offset -9 eye.npy > deep.npy
+    tensor-cast --volume f4 eye.npy > real.npy
+    for input in eye deep real; do
+        for name in $input.nii $input.nii.gz; do
+            tensor-to-nifti -o $name $input.npy
+            read-volume $name > back.npy
+            tensor-diff $input.npy back.npy
+            run -0 tensor-info back.npy
+            [[ "$output" == *"spacing   1.2, 0.0833333, 0.352941 mm"* ]]
+        done
+    done
+    [ "$(head -c 2 eye.nii.gz | od -An -tx1 | tr -d ' ')" = 1f8b ]
+    [ "$(wc -c < eye.nii)" -eq $((352 + 5 * 24 * 17)) ]
+    [ "$(od -An -td2 -j 40 -N 8 eye.nii | xargs)" = "3 17 24 5" ] # dim: x is W, y is H, z is D
+    gunzip -c eye.nii.gz | cmp - eye.nii
+    mv eye.nii.gz eye.img
+    read-volume eye.img | tensor-diff eye.npy -
+    head -c 40000 "$eye" > long
+    read-volume --shape 40000,1,1 --type u1 long > long.npy
+    tensor-to-nifti -o long.nii long.npy
+    [ "$(od -An -td4 -N 4 long.nii | xargs)" = 540 ]
+    read-volume long.nii | tensor-diff long.npy -
+    cat eye.npy eye.npy | tensor-to-nifti -o two.nii.gz
+    [ -s two-000.nii.gz ]
+    [ -s two-001.nii.gz ]
+}
+
+@test "a NIfTI file is whole or not there, and tells what it cannot hold" {
+    phantom --shape 5,24,16 > eye.npy
+    mkdir here
+    head -c 1500 eye.npy > cut.npy
+    for name in a.nii a.nii.gz; do
+        run --separate-stderr tensor-to-nifti -o here/$name cut.npy
+        assert_trouble tensor-to-nifti "cut.npy: "
+        run --separate-stderr tensor-to-nifti -o none/$name eye.npy
+        assert_trouble tensor-to-nifti "none/$name"
+    done
+    tensor-cast --to f2 eye.npy > half.npy
+    run --separate-stderr tensor-to-nifti -o here/a.nii half.npy
+    assert_trouble tensor-to-nifti "NIfTI has no type for f2; use tensor-cast --to f4"
+    noise --shape 2,4,8,8 > z.npy
+    run --separate-stderr tensor-to-nifti -o here/a.nii z.npy
+    assert_trouble tensor-to-nifti "a volume (D,H,W) is expected, not latent"
+    run --separate-stderr tensor-to-nifti -o - eye.npy
+    assert_trouble tensor-to-nifti "use -o FILE"
+    [ -z "$(ls -A here)" ]
+}
+
+@test "nibabel and Pillow read what is written" {
+    python3 -c 'import numpy, PIL, nibabel' 2> /dev/null || skip "no NumPy, Pillow or nibabel"
+    phantom --shape 5,24,17 > eye.npy
+    tensor-to-nifti -o eye.nii.gz eye.npy
+    tensor-to-slices -o slices eye.npy
+    python3 - <<'PYTHON'
+import nibabel, numpy
+from PIL import Image
+eye = numpy.load("eye.npy")
+scan = nibabel.load("eye.nii.gz")
+assert (numpy.asarray(scan.dataobj).T == eye).all()
+assert numpy.allclose(scan.header.get_zooms(), (6 / 17, 2 / 24, 6 / 5))
+assert (numpy.array(Image.open("slices/003.png")) == eye[3]).all()
+PYTHON
+}
