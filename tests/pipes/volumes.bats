@@ -263,3 +263,66 @@ assert numpy.allclose(scan.header.get_zooms(), (6 / 17, 2 / 24, 6 / 5))
 assert (numpy.array(Image.open("slices/003.png")) == eye[3]).all()
 PYTHON
 }
+
+@test "normalize brings values to the range of a volume" {
+    phantom --shape 6,24,16 --seed 2 > eye.npy
+    tensor-cast --to u2 --scale 16 --offset 100 eye.npy > deep.npy # 100 to 4180
+    normalize --window 100,4180 --to u1 deep.npy > back.npy
+    tensor-diff eye.npy back.npy
+    run -0 metadata back.npy
+    [[ "$output" == *'"kind":"volume","axes":"DHW"'* ]]
+    # Both round to f4 below 2 at most twice: 2^-24 each.
+    normalize --window 100,4180 deep.npy > real.npy
+    tensor-cast --volume f4 eye.npy | tensor-diff --atol 1.2e-7 - real.npy
+    normalize deep.npy > whole.npy
+    run -0 tensor-info whole.npy
+    [[ "$output" == *"f4 (6, 24, 16)"*"min -1, max 1,"* ]]
+    normalize --percentiles 5,95 --threads 1 deep.npy > a.npy
+    cat deep.npy deep.npy | normalize --percentiles 5,95 --threads 3 > b.npy
+    cat a.npy a.npy | tensor-diff - b.npy
+    run --separate-stderr normalize --window 5,5 deep.npy
+    assert_trouble normalize "LO must be less than HI"
+    run --separate-stderr normalize --percentiles 5,101 deep.npy
+    assert_trouble normalize "must be from 0 to 100"
+    run --separate-stderr normalize --percentiles 5,95 --window 0,1 deep.npy
+    assert_trouble normalize "give either"
+    run --separate-stderr normalize --memory 4k deep.npy
+    assert_trouble normalize "--window needs a slice of it only"
+    tensor-cast --to u1 --scale 0 eye.npy > flat.npy
+    run --separate-stderr normalize flat.npy
+    assert_trouble normalize "both percentiles are 0; give --window"
+    noise --shape 2,4,8,8 > z.npy
+    run --separate-stderr normalize z.npy
+    assert_trouble normalize "a volume (D,H,W) is expected, not latent"
+}
+
+@test "flip reverses axes, and twice is nothing" {
+    phantom --shape 6,24,16 --seed 2 --surfaces surfaces.npy --vessels vessels.npy > eye.npy
+    for axes in D H W D,W D,H,W; do
+        flip --axes $axes eye.npy > flipped.npy
+        run ! same eye.npy flipped.npy
+        flip --axes $axes flipped.npy | tensor-diff eye.npy -
+    done
+    crop --from 5,0,0 --to 1,24,16 eye.npy > last.npy
+    flip --axes D eye.npy | crop --from 0,0,0 --to 1,24,16 | tensor-diff last.npy -
+    # Surfaces and maps are flipped with their volume.
+    flip --axes D,W surfaces.npy | flip --axes W,D | tensor-diff surfaces.npy -
+    flip --axes D vessels.npy | flip --axes D | tensor-diff vessels.npy -
+    tensor-split -n 1 surfaces.npy > pieces.npy
+    flip --axes D,W surfaces.npy | tensor-split -n 1 > turned.npy
+    flip --axes D,W pieces.npy | tensor-diff turned.npy -
+    noise --shape 3,4,8,8 > z.npy
+    flip --axes H z.npy | flip --axes H | tensor-diff z.npy -
+    run --separate-stderr flip --axes H surfaces.npy
+    assert_trouble flip "surfaces f4 (6, 6, 16) has no axis H"
+    for axes in X DW D,D D, ,D; do
+        run --separate-stderr flip --axes "$axes" eye.npy
+        assert_trouble flip "not some of D, H and W"
+    done
+    pad --to 8,24,16 eye.npy > padded.npy
+    run --separate-stderr flip --axes D padded.npy
+    assert_trouble flip "it is padded along D; crop it first"
+    flip --axes W padded.npy | crop | flip --axes W | tensor-diff eye.npy -
+    run --separate-stderr flip --axes D --memory 1k eye.npy
+    assert_trouble flip "beyond the bound"
+}
