@@ -326,3 +326,33 @@ PYTHON
     run --separate-stderr flip --axes D --memory 1k eye.npy
     assert_trouble flip "beyond the bound"
 }
+
+@test "memory does not grow with the number of slices" {
+    truncate -s 400000000 raw # 400 slices of 1000x1000
+    # The address space suffices for libraries and a few slices.
+    if [ -z "$SANITIZE" ]; then
+        ulimit -v 300000
+    fi
+    read-volume -q --shape 400,1000,1000 --type u1 raw | tensor-to-nifti -q -o scan.nii.gz
+    read-volume -q scan.nii.gz | tail -c 200 | grep -aq '"complete"'
+    read-volume -q --shape 400,1000,1000 --type u1 raw | flip --axes W \
+        | normalize --window 0,1 --to u1 | tensor-to-slices -q -o slices
+    [ "$(ls slices | wc -l)" -eq 400 ]
+    read-volume -q slices | tail -c 200 | grep -aq '"complete"'
+}
+
+@test "from OCTA-500 to synthetic volumes" {
+    command -v python3 > /dev/null || skip "no python3"
+    local pipelines=$BATS_TEST_DIRNAME/../../pipelines
+    phantom -n 3 --shape 20,40,20 --seed 4 --surfaces surfaces.npy --vessels vessels.npy > eyes.npy
+    python3 "$(dirname "$eye")/make-octa500.py" eyes.npy surfaces.npy vessels.npy OCTA-500
+    mkdir eyes
+    read-octa500 -q OCTA-500 | resize --to 16,32,32 | tensor-split -n 16 -o eyes/%03d.npy
+    unset MAKEFLAGS MFLAGS # of the make that runs the tests
+    make -s -f "$pipelines/train.mk" BIN="$BIN" SIZE=tiny EYES=eyes OUT=run FLAGS=-q > log 2>&1
+    make -s -f "$pipelines/synthesize.mk" BIN="$BIN" WEIGHTS=run/weights OUT=synthetic SHAPE=2,4,4,4 \
+        FLAGS=-q >> log 2>&1
+    tensor-to-slices -o slices synthetic/volume.npy
+    tensor-cast --volume u1 synthetic/volume.npy > expected.npy
+    read-volume slices | tensor-diff expected.npy -
+}
