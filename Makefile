@@ -49,7 +49,7 @@ JOBS ?= $(shell nproc)
 
 # Asked for when first used, and once, so that a bare machine can parse this file.
 once = $(eval $(1) := $(2))$($(1))
-PACKAGES_C := libtiff-4 libpng libjpeg zlib libcjson lapacke openblas
+PACKAGES_C := libtiff-4 libpng libjpeg zlib libcjson libzip lapacke openblas
 LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(PACKAGES_C)))
 LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(PACKAGES_C)))
 CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
@@ -210,7 +210,7 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 
 # Debian and Ubuntu packages; gcc and pkg-config count as there when the commands are.
 PACKAGES := libc6-dev libtiff-dev libpng-dev libjpeg-dev zlib1g-dev libnifti2-dev libmatio-dev \
-            libcjson-dev libopenblas-dev liblapacke-dev libcmocka-dev
+            libcjson-dev libzip-dev libopenblas-dev liblapacke-dev libcmocka-dev
 COMMANDS := gcc pkg-config bats
 
 .PHONY: deps
