@@ -130,6 +130,8 @@ static inline int64_t convolution_extent(const struct convolution *c, int axis, 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
 enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
 
+enum { GROUP_NORM_SOURCES = 2 };
+
 /* OP_GROUP_NORM over the channel concatenation of `sources` (1 or 2) inputs:
  *   y = (x − mean)/√(variance + epsilon)·weight0 + weight1, then ·(1 + scale) + shift where input
  *   [sources] is given (scale_shift: (n or 1, 1, 1, 1, 2c), scale first), then SiLU, then
@@ -173,6 +175,7 @@ struct linear {
  * OP_CAST: between f32 and bf16, to nearest, ties to even. No attributes.
  * OP_QUANTIZE: weight 0 is the codebook (codes, c); each pixel becomes its nearest code, searched
  * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32. */
+enum { QUANTIZE_CODES = INT32_MAX - 4096 /* at most */ };
 
 /* Differentiation. d· is the gradient of a scalar with respect to ·, a tensor like · itself.
  * Operations named …_WEIGHTS, OP_MIX_GRADIENT among them, add to operation.gradient[i], where it is
