@@ -11,7 +11,9 @@ enum {
     KNOBS = 48,
     NOTES = CUDNN_NUMERICAL_NOTE_TYPE_COUNT,
     MAP_ALIGNMENT = 16,
-    CHOICE_BATCH = 16, /* samples of a 2-D convolution for which the engine is chosen */
+    /* Samples of a 2-D convolution, slices of a 3-D one for which the engine is chosen. */
+    CHOICE_BATCH = 16,
+    CHOICE_DEPTH = 16,
 };
 
 /* Names of tensors in a graph. */
@@ -359,7 +361,12 @@ const char *cudnn_plan_create(struct cudnn_plan **plan, const struct cudnn_convo
     struct cudnn_plan *p = calloc(1, sizeof *p);
     struct choice *choice = calloc(CANDIDATES, sizeof *choice);
     bool made = false;
-    usual.n = convolution->dims == 2 ? CHOICE_BATCH : 1;
+    usual.n = CHOICE_BATCH;
+    if (usual.dims == CUDNN_AXES) {
+        usual.n = 1;
+        usual.extent[0] = CHOICE_DEPTH;
+        usual.front[0] = usual.back[0] = usual.kernel[0] / 2;
+    }
     *plan = NULL;
     if (p && choice) {
         p->convolution = *convolution;
