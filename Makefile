@@ -202,6 +202,17 @@ test: deps ## build and run all tests, or those that ONLY names; SANITIZE=1, GOL
 	SANITIZE='$(SANITIZE)' \
 	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
 
+.PHONY: test-gpu
+test-gpu: ## the tests of kernels, networks and filters on the CUDA device of this machine
+	@+$(SUBMAKE) all unit-tests
+	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' DEVICE=cuda \
+	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
+
+.PHONY: test-plans
+test-plans: ## without a GPU: cuDNN's plans of every convolution at full size, and the memory
+	@+$(SUBMAKE) all $(BUILD)/tests/test_cuda_plans
+	BIN='$(abspath $(BIN))' $(BUILD)/tests/test_cuda_plans
+
 .PHONY: unit-tests
 unit-tests: $(TESTS)
 
@@ -221,6 +232,11 @@ train-demo: deps ## train the networks of testdata/demo anew, from phantoms; it 
 bench: ## measure the programs on this machine: a page of Markdown; BENCH_FLAGS=, WEIGHTS=folder
 	@+$(SUBMAKE) all $(BENCH) >&2
 	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/run $(BENCH_FLAGS)
+
+.PHONY: bench-gpu
+bench-gpu: ## measure the networks on the CUDA device of this machine, and PyTorch beside them
+	@+$(SUBMAKE) all $(BENCH) >&2
+	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/gpu $(BENCH_FLAGS)
 
 $(BENCH): $(BENCH_OBJECTS) $(LIBRARY)
 	@echo '  LD      $@'
