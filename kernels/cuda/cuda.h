@@ -7,7 +7,7 @@
 #define OCTPIPE_KERNELS_CUDA_CUDA_H
 
 #include "kernels/check.h"
-#include "kernels/cuda/cudnn_graph.h"
+#include "kernels/cuda/cudnn_plan.h"
 
 #include <cuda_runtime_api.h>
 

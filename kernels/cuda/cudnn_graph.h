@@ -1,25 +1,18 @@
-/* Convolutions by cuDNN's backend graph API: the engine is chosen and its plan made once; the plan
- * runs many times.
- *
- * The engine and its settings are those that cuDNN's heuristics name first for a batch of 16 of a
- * 2-D convolution, or 16 slices of a 3-D one, whatever there really are: then the order of every
- * sum depends on a layer's slices alone. f32 convolutions multiply in f32, never in TF32. Engines
- * whose sums depend on timing, or that are compiled when a plan is made, are passed over. */
+/* Convolutions in the words of cuDNN's backend graph API. */
 #ifndef OCTPIPE_KERNELS_CUDA_CUDNN_GRAPH_H
 #define OCTPIPE_KERNELS_CUDA_CUDNN_GRAPH_H
 
+#include "kernels/cuda/cudnn_bag.h"
 #include "kernels/tensor.h"
 
-#include <cudnn.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 enum { CUDNN_AXES = 3 };
 
 /* Cross-correlation with zero padding: y = conv(x), + bias, + residual where these are asked for.
- * All maps are dense and channels-last, weights (out, kernel…, c) in the input's type, the
- * bias in that of y.
- * With dims 2 the axes are h, w, else d, h, w. */
+ * All maps are dense and channels-last, weights (out, kernel…, c) in the input's type, the bias in
+ * that of y. With dims 2 the axes are h, w, else d, h, w. */
 struct cudnn_convolution {
     int dims;
     int64_t n, c, out, extent[CUDNN_AXES];
@@ -27,8 +20,6 @@ struct cudnn_convolution {
     enum dtype in_type, out_type; /* of x and weights; of y and residual */
     bool bias, residual;
 };
-
-struct cudnn_plan;
 
 /* What a plan is made for: a device that is there, or one described in words (JSON) on a machine
  * without. Exactly one of them. */
@@ -40,22 +31,20 @@ struct cudnn_target {
 /* A target from a description as cuDNN writes it (CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION). */
 const char *cudnn_target_describe(struct cudnn_target *target, const char *json);
 
-/* Choose an engine and make its plan; NULL in *plan with a reason where there is none. */
-const char *cudnn_plan_create(struct cudnn_plan **plan, const struct cudnn_convolution *convolution,
-                              const struct cudnn_target *target);
-void cudnn_plan_destroy(struct cudnn_plan *plan); /* NULL is fine */
-
-size_t cudnn_plan_workspace(const struct cudnn_plan *plan);
-bool cudnn_plan_uses_tensor_cores(const struct cudnn_plan *plan);
-int cudnn_plan_engine(const struct cudnn_plan *plan);
-
-struct cudnn_maps {
-    const void *x, *weights, *bias, *residual;
-    void *y;
+/* Names of the stored tensors in a graph, and of what lies between. */
+enum {
+    CUDNN_NAME_X = 1,
+    CUDNN_NAME_WEIGHTS,
+    CUDNN_NAME_Y,
+    CUDNN_NAME_BIAS,
+    CUDNN_NAME_RESIDUAL,
+    CUDNN_NAME_PRODUCT,
+    CUDNN_NAME_SUM,
 };
 
-/* Put it in the handle's stream. */
-const char *cudnn_plan_run(const struct cudnn_plan *plan, cudnnHandle_t handle,
-                           const struct cudnn_maps *maps, void *workspace);
+/* The graph conv → + residual → + bias of a convolution. */
+cudnnBackendDescriptor_t cudnn_graph_new(struct bag *bag,
+                                         const struct cudnn_convolution *convolution,
+                                         const struct cudnn_target *target);
 
 #endif

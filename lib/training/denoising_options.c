@@ -24,7 +24,7 @@ void denoising_filter(struct filter *filter, int dims, struct train_options *tra
         .latent_scale = o->latent_scale,
         .squared = o->loss != 0,
     };
-    struct stage_settings stage = stage_filter_settings(filter);
+    struct stage_settings stage = stage_filter_training_settings(filter);
     struct dataset data;
     struct trainer trainer;
     struct denoising *denoising;

@@ -12,7 +12,7 @@ void reconstruction_filter(struct filter *filter, struct reconstruction_settings
 {
     const struct reconstruction_options *o = &reconstruction_options;
     struct error *error = &filter->error;
-    struct stage_settings stage = stage_filter_settings(filter);
+    struct stage_settings stage = stage_filter_training_settings(filter);
     struct dataset data;
     struct trainer trainer;
     struct reconstruction *reconstruction;
