@@ -244,6 +244,11 @@ $(BENCH): $(BENCH_OBJECTS) $(LIBRARY)
 	$(LINK) $^ $(LIBS) -o $@
 -include $(BENCH_OBJECTS:.o=.d)
 
+.PHONY: bundle
+bundle: ## a folder with test-gpu and bench-gpu for a machine with a driver and cuDNN alone
+	@+$(SUBMAKE) all unit-tests $(BENCH)
+	BIN='$(BIN)' UNIT='$(BUILD)/tests' BENCH='$(BENCH)' pipelines/bundle $(BUILD)/bundle
+
 .PHONY: docs
 docs: docs/filters.md pages ## write docs/filters.md, man pages, completions from the option tables
 

@@ -239,7 +239,7 @@ static size_t shared_bytes(int width)
 const char *attention_bf16_check(int64_t width)
 {
     return width > MOST_SHARED || shared_bytes((int)width) > MOST_SHARED
-               ? "heads are wider than 528 channels"
+               ? "heads are wider than 544 channels"
                : nullptr;
 }
 
@@ -257,8 +257,12 @@ const char *attention_bf16_run(const attention_job *job)
     int columns = columns_of(job->width), chunks = (job->width + columns - 1) / columns;
     dim3 grid((unsigned)((job->tokens + QUERIES - 1) / QUERIES * chunks), (unsigned)job->heads,
               (unsigned)job->sets);
-    choose(job->width,
-           job->output_f32)<<<grid, BLOCK, shared_bytes(job->width), cuda_device()->stream>>>(
-        *job, chunks);
+    kernel_of *kernel = choose(job->width, job->output_f32);
+    size_t shared = shared_bytes(job->width);
+    const char *why = cuda_error(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared));
+    if (why)
+        return why;
+    kernel<<<grid, BLOCK, shared, cuda_device()->stream>>>(*job, chunks);
     return cuda_launched();
 }

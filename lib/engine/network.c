@@ -305,24 +305,29 @@ static int run_nodes(struct network *network, const void *const *inputs, void *c
     return 0;
 }
 
+/* Keep what the nodes of a run put in the queue. */
+static int record(struct network *network, struct error *error)
+{
+    const struct queue *queue = network->backend->queue;
+    const char *why = queue->record_begin();
+    if (why)
+        return error_set(error, "recording a run: %s", why);
+    int status = run_nodes(network, NULL, NULL, NULL, false, error);
+    why = queue->record_end(&network->recording);
+    return status || !why ? status : error_set(error, "recording a run: %s", why);
+}
+
 /* Put the nodes of a run in the queue: the first time, and to measure, one by one; then all at once
  * as a recording. In training the host's part of `prepare` runs with every node. */
 static int queue_nodes(struct network *network, double *seconds, struct error *error)
 {
-    const struct queue *queue = network->backend->queue;
     if (seconds || !network->tried || network->training) {
         network->tried = true;
         return run_nodes(network, NULL, NULL, seconds, true, error);
     }
-    if (!network->recording) {
-        const char *why = queue->record_begin();
-        int status =
-            why ? error_set(error, "%s", why) : run_nodes(network, NULL, NULL, NULL, false, error);
-        const char *end = why ? NULL : queue->record_end(&network->recording);
-        if (status || end)
-            return status ? status : error_set(error, "%s", end);
-    }
-    const char *why = queue->replay(network->recording);
+    if (!network->recording && record(network, error))
+        return -1;
+    const char *why = network->backend->queue->replay(network->recording);
     return why ? error_set(error, "%s", why) : 0;
 }
 
