@@ -118,6 +118,7 @@ CUDA_LIBS = $(CUDA_FOLDERS:%=-L%) -L$(CUDA_HOME)/lib64 -l:libcudnn.so.9 -lcudart
 
 .PHONY: all
 all: $(PROGRAMS) $(BACKEND) ## build the programs into bin/ (the default)
+	@$(if $(BACKEND),:,rm -f $(BIN)/octpipe-cuda.so)
 
 # Lists that a target depends on beside its files: rewritten only when they change.
 LIST_flags = $(COMPILE)

@@ -11,8 +11,8 @@
 
 static const char *const folders[] = {"", "/../lib/octpipe", NULL}; /* from the program's */
 
-/* The shared object, NULL where there is none that loads. Without a driver its libraries, which take
- * memory and time, are not even loaded. */
+/* The shared object, NULL where there is none that loads. Without a driver its libraries, which
+ * take memory and time, are not even loaded. */
 static void *load(struct error *error)
 {
     if (!dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
