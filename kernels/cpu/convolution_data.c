@@ -18,12 +18,12 @@ struct placement {
 static const char *check(const struct operation *o, struct operation *forward)
 {
     *forward = convolution_forward(o, o->output, o->input[0]);
-    const char *why = convolution_check(forward);
+    const char *why = check_convolution(forward);
     if (why)
         return why;
     if (o->inputs == 2 &&
-        (o->input[1].dtype != o->output.dtype || !cpu_is_activation(&o->input[1]) ||
-         !cpu_same_map(&o->input[1], &o->output) || o->input[1].shape.c != o->output.shape.c))
+        (o->input[1].dtype != o->output.dtype || !tensor_is_activation(&o->input[1]) ||
+         !tensor_same_map(&o->input[1], &o->output) || o->input[1].shape.c != o->output.shape.c))
         return "what is added is not like the output";
     return NULL;
 }
@@ -61,7 +61,7 @@ static bool find_mirror(const struct operation *gradient, const struct operation
         mirror->convolution.pad_front[a] = c->kernel[a] - 1 - c->pad_front[a];
         mirror->convolution.pad_back[a] = c->kernel[a] - 1 - c->pad_back[a];
     }
-    return !c->transposed && c->padding == PADDING_ZERO && !convolution_check(mirror) &&
+    return !c->transposed && c->padding == PADDING_ZERO && !check_convolution(mirror) &&
            (convolution_lines_suit(mirror) || winograd_suits(mirror));
 }
 
