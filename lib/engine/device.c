@@ -71,10 +71,10 @@ static int cuda_number(const char *name)
 const struct backend *device_open(const char *name, struct error *error)
 {
     struct error why;
-    bool automatic = !strcmp(name, "auto");
-    int number = automatic ? 0 : cuda_number(name);
-    if (!strcmp(name, "cpu"))
+    /* auto is never cuda, since that backend has not run on a device yet. */
+    if (!strcmp(name, "cpu") || !strcmp(name, "auto"))
         return backend_cpu();
+    int number = cuda_number(name);
     if (number < 0) {
         error_set(error, "--device %s: unknown; devices are auto, cpu, cuda and cuda:N", name);
         return NULL;
@@ -82,5 +82,5 @@ const struct backend *device_open(const char *name, struct error *error)
     const struct backend *backend = open_cuda(number, &why);
     if (!backend)
         error_set(error, "no CUDA device: %s", why.text);
-    return backend || !automatic ? backend : backend_cpu();
+    return backend;
 }

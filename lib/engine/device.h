@@ -9,8 +9,8 @@
 #include "kernels/operation.h"
 #include "lib/core/error.h"
 
-/* The backend for "auto", "cpu", "cuda" (the first device) or "cuda:N". auto takes a CUDA device
- * where there is one, else the CPU, and then `error` says why; NULL is an error. */
+/* The backend for "auto" (the CPU), "cpu", "cuda" (the first device) or "cuda:N"; NULL is an
+ * error. */
 const struct backend *device_open(const char *name, struct error *error);
 
 #endif

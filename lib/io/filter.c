@@ -173,13 +173,10 @@ static void choose_device(struct filter *filter)
     filter->backend = backend_cpu();
     if (!takes(filter->program, &filter_settings.device))
         return;
-    filter->error.text[0] = 0;
     filter->backend = device_open(filter_settings.device, &filter->error);
     if (!filter->backend)
         filter_fail(filter, "%s", filter->error.text);
-    const char *why = filter->error.text; /* of what auto did not take */
-    filter_detail(filter, "device: %s, %s%s%s", filter->backend->name, filter->backend->device,
-                  *why ? "; " : "", why);
+    filter_detail(filter, "device: %s, %s", filter->backend->name, filter->backend->device);
 }
 
 /* Text on stdout counts only when all of it arrived. A stdout that is closed already, by a writer

@@ -30,13 +30,9 @@ struct stage_settings stage_filter_settings(struct filter *filter)
 
 struct stage_settings stage_filter_training_settings(struct filter *filter)
 {
-    if (!filter->backend->kernel[OP_CONVOLUTION_WEIGHTS]) {
-        if (strcmp(filter_settings.device, "auto") != 0)
-            filter_fail(filter, "--device %s: this backend makes inference only",
-                        filter_settings.device);
-        filter->backend = backend_cpu();
-        filter_detail(filter, "device: cpu for training");
-    }
+    if (!filter->backend->kernel[OP_CONVOLUTION_WEIGHTS])
+        filter_fail(filter, "--device %s: this backend makes inference only",
+                    filter_settings.device);
     return stage_filter_settings(filter);
 }
 

@@ -46,8 +46,8 @@ setup() {
     tensor-diff one.npy nine.npy
 }
 
-@test "auto takes the device and says so" {
-    ${command[encode2d]} -v encode2d.npy 2> said > /dev/null
+@test "cuda says which device it takes" {
+    ${command[encode2d]} -v --device cuda encode2d.npy 2> said > /dev/null
     grep -q 'device: cuda, ' said
 }
 
