@@ -305,7 +305,7 @@ static int run_nodes(struct network *network, const void *const *inputs, void *c
     return 0;
 }
 
-/* Keep what the nodes of a run put in the queue. */
+/* Keep what the nodes of a run put in the queue, all of it or nothing. */
 static int record(struct network *network, struct error *error)
 {
     const struct queue *queue = network->backend->queue;
@@ -314,6 +314,10 @@ static int record(struct network *network, struct error *error)
         return error_set(error, "recording a run: %s", why);
     int status = run_nodes(network, NULL, NULL, NULL, false, error);
     why = queue->record_end(&network->recording);
+    if (status && !why) {
+        queue->forget(network->recording);
+        network->recording = NULL;
+    }
     return status || !why ? status : error_set(error, "recording a run: %s", why);
 }
 
