@@ -101,7 +101,8 @@ NVCC ?= $(CUDA_HOME)/bin/nvcc
 ifdef SANITIZE
 CUDA ?= 0
 endif
-CUDA ?= $(if $(and $(wildcard $(NVCC)),$(wildcard $(CUDNN_HOME)/include/cudnn.h)),1,0)
+CUDA ?= $(if $(and $(wildcard $(NVCC)),$(wildcard $(CUDNN_HOME)/include/cudnn.h),$(shell \
+                   command -v $(CXX))),1,0)
 ifneq ($(CUDA),0)
 BACKEND := $(BIN)/octpipe-cuda.so
 endif
@@ -277,6 +278,8 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 	if [ -n '$(BACKEND)' ]; then
 	    $(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/octpipe'
 	    $(INSTALL) -m 644 $(BACKEND) '$(DESTDIR)$(PREFIX)/lib/octpipe'
+	else
+	    rm -f '$(DESTDIR)$(PREFIX)/lib/octpipe/octpipe-cuda.so' # of an earlier build
 	fi
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/man/%.1) "$$share/man/man1"
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
