@@ -81,15 +81,15 @@ static const char *check_kernels(const struct operation *o)
 {
     const struct convolution *c = &o->convolution;
     int64_t out = 0;
+    if (c->parts < 1 || 2 * c->parts > OPERATION_WEIGHTS)
+        return "a convolution has one to three kernels";
     for (int part = 0; part < c->parts; part++) {
         const struct weight *w = &o->weight[2 * part];
         out += w->shape[c->transposed ? 1 : 0];
         if (c->first_channel + o->input[0].shape.c > w->shape[c->transposed ? 0 : 1])
             return "the kernel has fewer channels than the input";
     }
-    return c->parts < 1 || out != o->output.shape.c
-               ? "the kernels do not make the output's channels"
-               : NULL;
+    return out == o->output.shape.c ? NULL : "the kernels do not make the output's channels";
 }
 
 /* Slices may be left out, at the ends of the output and of the residual, of one sample only. */

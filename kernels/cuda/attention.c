@@ -20,7 +20,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
     struct shape in = o->input[0].shape;
     int64_t sets = o->attention.per_slice ? in.n * in.d : in.n;
     int64_t tokens = in.n * in.d / sets * in.h * in.w, width = in.c / 3 / o->attention.heads;
-    if (sets > GRID || tokens > INT_MAX / 2 || width > INT_MAX / 2)
+    if (sets > GRID || o->attention.heads > GRID || tokens > INT_MAX / 2 || width > INT_MAX / 2)
         return "the map is too large";
     if (o->input[0].dtype == DTYPE_BF16)
         why = attention_bf16_check(width);

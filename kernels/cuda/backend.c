@@ -54,7 +54,10 @@ static bool multiplies_bf16(void)
 static void *allocate(size_t bytes)
 {
     void *memory;
-    return cudaMalloc(&memory, bytes) == cudaSuccess ? memory : NULL;
+    if (cudaMalloc(&memory, bytes) == cudaSuccess)
+        return memory;
+    cudaGetLastError(); /* is reported here, not by the next launch */
+    return NULL;
 }
 
 static void release(void *memory, size_t bytes)
@@ -149,6 +152,28 @@ static const char *open_device(int number)
     return why;
 }
 
+/* The queue and cuDNN's handle on it, or neither. */
+static const char *open_queue(void)
+{
+    cudaStream_t stream;
+    cudnnHandle_t handle;
+    const char *why = cuda_error(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    if (why)
+        return why;
+    cudnnStatus_t status = cudnnCreate(&handle);
+    if (status == CUDNN_STATUS_SUCCESS) {
+        status = cudnnSetStream(handle, stream);
+        if (status != CUDNN_STATUS_SUCCESS)
+            cudnnDestroy(handle);
+    }
+    if (status != CUDNN_STATUS_SUCCESS) {
+        cudaStreamDestroy(stream);
+        return cudnnGetErrorString(status);
+    }
+    device = (struct cuda_device){.stream = stream, .target.handle = handle};
+    return NULL;
+}
+
 const struct backend *octpipe_backend_open(int number, const char **why)
 {
     if (device.stream)
@@ -159,17 +184,8 @@ const struct backend *octpipe_backend_open(int number, const char **why)
     }
     *why = open_device(number);
     if (!*why)
-        *why = cuda_error(cudaStreamCreateWithFlags(&device.stream, cudaStreamNonBlocking));
-    if (*why)
-        return NULL;
-    cudnnStatus_t status = cudnnCreate(&device.target.handle);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnSetStream(device.target.handle, device.stream);
-    if (status != CUDNN_STATUS_SUCCESS) {
-        *why = cudnnGetErrorString(status);
-        return NULL;
-    }
-    return &backend;
+        *why = open_queue();
+    return *why ? NULL : &backend;
 }
 
 const struct backend *octpipe_backend_plan(const char *description, const char **why)

@@ -80,12 +80,19 @@ static int64_t taps_of(const struct convolution *c)
     return (int64_t)c->kernel[AXIS_D] * c->kernel[AXIS_H] * c->kernel[AXIS_W];
 }
 
-/* Is the product of cuDNN's kind? Few outputs leave its tiles empty, and none of its compiled
- * engines turns bf16 into f32. */
+/* Bytes of the residual before the first slice that is added. */
+static int64_t residual_skip(const struct operation *o)
+{
+    const struct convolution *c = &o->convolution;
+    return c->residual ? c->residual_slice * (tensor_bytes(o->input[1]) / o->input[1].shape.d) : 0;
+}
+
+/* Is the product of cuDNN's kind? Few outputs leave its tiles empty, none of its compiled engines
+ * turns bf16 into f32, and its maps begin at whole vectors. */
 static bool suits_cudnn(const struct operation *o)
 {
     return !o->convolution.transposed && o->input[0].dtype == o->output.dtype &&
-           o->output.shape.c >= VECTOR;
+           o->output.shape.c >= VECTOR && residual_skip(o) % CUDNN_MAP_ALIGNMENT == 0;
 }
 
 static const char *open_plan(struct convolution_state *s, const struct operation *o,
@@ -143,9 +150,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
         free(s);
         return why;
     }
-    s->residual_skip =
-        c->residual ? c->residual_slice * (tensor_bytes(o->input[1]) / o->input[1].shape.d) : 0;
-    *in_place = c->residual && !(c->mix && s->plan) ? 1 : -1;
+    s->residual_skip = residual_skip(o);
+    /* cuDNN does not say that y may lie where the residual is. */
+    *in_place = c->residual && !s->plan ? 1 : -1;
     *state = s;
     return NULL;
 }

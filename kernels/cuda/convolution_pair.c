@@ -36,7 +36,8 @@ static const char *open_halves(struct convolution_pair_state *s, const struct op
     cuda_reserve(&needs->workspace, tensor_bytes(convolution_half(o, 1).input[0]), 1);
     s->workspace = cuda_reserve(&needs->workspace,
                                 (int64_t)of[of[1].workspace > of[0].workspace].workspace, 1);
-    return NULL;
+    return needs->prepared == SIZE_MAX || needs->workspace == SIZE_MAX ? "the maps are too large"
+                                                                       : NULL;
 }
 
 static const char *create(const struct operation *o, void **state, struct needs *needs,

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { RANK = 2 + CUDNN_AXES, MAP_ALIGNMENT = 16 };
+enum { RANK = 2 + CUDNN_AXES };
 
 typedef cudnnBackendDescriptor_t descriptor;
 
@@ -16,7 +16,7 @@ static descriptor new_tensor(struct bag *bag, int64_t name, int dims, int64_t n,
                              const int64_t *extent, cudnnDataType_t type, bool stored)
 {
     descriptor d = bag_new(bag, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    int64_t dimension[RANK] = {n, c}, stride[RANK], alignment = MAP_ALIGNMENT, step = c;
+    int64_t dimension[RANK] = {n, c}, stride[RANK], alignment = CUDNN_MAP_ALIGNMENT, step = c;
     bool is_virtual = !stored;
     stride[1] = 1;
     for (int axis = dims - 1; axis >= 0; axis--) {

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CUDNN_AXES = 3 };
+enum { CUDNN_AXES = 3, CUDNN_MAP_ALIGNMENT = 16 /* bytes */ };
 
 /* Cross-correlation with zero padding: y = conv(x), + bias, + residual where these are asked for.
  * All maps are dense and channels-last, weights (out, kernel…, c) in the input's type, the bias in

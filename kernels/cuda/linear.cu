@@ -3,6 +3,8 @@
  * bf16 stays so, others are kept in f32. */
 #include "kernels/cuda/device.cuh"
 
+#include <algorithm>
+
 enum { SAMPLES = 4 };
 
 struct linear_state {
@@ -60,7 +62,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
     *in_place = -1;
     cuda_reserve(&needs->prepared, s->in * s->out, s->bf16_matrix ? 2 : 4);
     s->bias_offset = cuda_reserve(&needs->prepared, s->out, sizeof(float));
-    needs->scratch = (size_t)weight_bytes(&o->weight[0]);
+    int64_t bias = s->bias ? weight_bytes(&o->weight[1]) : 0;
+    needs->scratch = (size_t)std::max(weight_bytes(&o->weight[0]), bias);
     *state = s;
     return nullptr;
 }

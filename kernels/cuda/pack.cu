@@ -57,6 +57,8 @@ const char *cuda_pack(const struct weight *w, const struct pack *p, void *prepar
     int64_t count = 1;
     for (int axis = 0; axis < PACK_AXES; axis++)
         count *= p->extent[axis];
+    if (w->dtype != DTYPE_F32 && w->dtype != DTYPE_F16 && w->dtype != DTYPE_BF16)
+        return "weights are f32, f16 or bf16";
     cudaError_t status = cudaMemcpyAsync(scratch, w->data, (size_t)weight_bytes(w),
                                          cudaMemcpyHostToDevice, cuda_device()->stream);
     if (status != cudaSuccess)
@@ -65,10 +67,8 @@ const char *cuda_pack(const struct weight *w, const struct pack *p, void *prepar
         launch<float>(p, scratch, prepared, count);
     else if (w->dtype == DTYPE_BF16)
         launch<bf16>(p, scratch, prepared, count);
-    else if (w->dtype == DTYPE_F16)
-        launch<__half>(p, scratch, prepared, count);
     else
-        return "weights are f32, f16 or bf16";
+        launch<__half>(p, scratch, prepared, count);
     return cuda_launched();
 }
 
