@@ -1,150 +1,127 @@
-/* octmetrics - measures of volumes, labels and surfaces.
+/* octmetrics - measures of volumes, labels and surfaces, and of sets of volumes.
  *   stdin or files: volume (D,H,W) u1|f4, labels (D,H,W) u1, surfaces (S,D,W) f4
- *   stdout: text or JSON
+ *   stdout: text, JSON or TSV
  *   tiff-to-tensor eye.tif | octmetrics tv */
-#include "lib/core/progress.h"
-#include "lib/io/filter.h"
-#include "lib/metrics/report.h"
+#include "lib/metrics/command.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static bool json, background;
+static bool json, tsv;
+static struct command_settings settings;
+static struct option_shape factor = {1, {4}};
 
 /* clang-format off */
 static const struct option options[] = {
     {.name = "json", .type = OPTION_FLAG, .target = &json,
      .meaning = "a JSON object for each array; null stands for NaN and infinity"},
-    {.name = "background", .type = OPTION_FLAG, .target = &background,
+    {.name = "tsv", .type = OPTION_FLAG, .target = &tsv,
+     .meaning = "one line for a measure of all arrays together"},
+    {.name = "background", .type = OPTION_FLAG, .target = &settings.background,
      .meaning = "count class 0 in dice and iou too"},
-    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,
-     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,
-     .meaning = "refuse slices longer than this"},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,
-     .no_result = true, .meaning = "no progress"},
+    {.name = "features", .type = OPTION_CHOICE, .target = &settings.features,
+     .choices = command_features,
+     .meaning = "of fid: those of the cascade's own 2-D encoder"},
+    {.name = "weights", .letter = 'w', .type = OPTION_STRING, .target = &filter_settings.weights,
+     .argument = "FILE", .unset = "none; fid takes one",
+     .meaning = "of fid: safetensors file with a 2-D encoder (nhae, autoencoder2d)"},
+    {.name = "ema", .type = OPTION_FLAG, .target = &filter_settings.ema,
+     .meaning = "of fid: use the averaged (EMA) weights of the file"},
+    {.name = "plane", .type = OPTION_CHOICE, .target = &settings.plane, .choices = command_planes,
+     .meaning = "of fid: which slices"},
+    {.name = "factor", .letter = 'f', .type = OPTION_SHAPE, .target = &factor,
+     .argument = "F|FD,FH,FW",
+     .meaning = "of nearest: how much smaller the volumes are that it compares; 1 is as they are"},
+    FILTER_MANNERS,
     {0},
 };
 /* clang-format on */
 
 static const struct program program = {
     .name = "octmetrics",
-    .purpose = "measure volumes, labels and surfaces",
-    .input = "volume (D,H,W) u1 or f4 (tv, psnr, ssim), labels (D,H,W) u1 (dice, iou), surfaces "
-             "(S,D,W) f4 (mad)",
+    .purpose = "measure volumes, labels and surfaces, and sets of volumes",
+    .input = "volume (D,H,W) u1 or f4, labels (D,H,W) u1 (dice, iou), surfaces (S,D,W) f4 (mad)",
     .operands = "MEASURE [FILE...]",
     .details =
-        "tv takes any files, or stdin. The others compare the arrays of A with those of B, one of "
-        "which may be -, pair by pair.\n\n"
-        "  tv    total variation of the volume scaled to [0,1]\n"
-        "  dice  of each class that A or B holds but 0, and their mean\n"
-        "  iou   intersection over union, in the same way\n"
-        "  mad   mean absolute distance in pixels of each surface, and their mean\n"
-        "  psnr  in dB, peak 255, over the whole volume\n"
-        "  ssim  mean over the slices\n\n"
+        "tv and the differences take any files, or stdin. The others compare A with B, one of "
+        "which may be -. A folder stands for the files *.npy in it, in the order of their "
+        "names.\n\n"
+        "  tv                     total variation of the volume scaled to [0,1]\n"
+        "  slice-difference       of neighbouring slices along D, mean over the voxels\n"
+        "  projection-difference  the same of their means over H: stripes\n"
+        "  dice                   of each class that A or B holds but 0, and their mean\n"
+        "  iou                    intersection over union, in the same way\n"
+        "  mad                    mean absolute distance in pixels of each surface, their mean\n"
+        "  psnr                   in dB, peak 255, over the whole volume\n"
+        "  ssim                   mean over the slices\n"
+        "  fid                    Frechet distance of all slices of A to those of B\n"
+        "  nearest                distance of each volume of A to the nearest of B\n\n"
         "Total variation is the square root of the sum of squared forward differences along all "
-        "axes. SSIM is that of Wang et al. 2004: Gaussian window 11x11, sigma 1.5, weighted "
-        "covariances, without the borders.\n\n"
+        "axes. The differences of slices are absolute and in units of the full range. SSIM is "
+        "that of Wang et al. 2004: Gaussian window 11x11, sigma 1.5, weighted covariances, "
+        "without the borders. dice, iou, mad, psnr and ssim take the arrays pair by pair.\n\n"
+        "fid is |mean A - mean B|^2 + tr(cov A + cov B - 2 (cov A cov B)^1/2) of features of "
+        "slices. A slice's features are the last hidden map of the 2-D encoder in FILE, what its "
+        "conv_out reads (after norm and SiLU), averaged over the slice, in fp32: as many as the "
+        "encoder's coarsest level has channels. The line says fid-encoder-intra or "
+        "fid-encoder-inter: this is not the Frechet distance of Inception's features, and only "
+        "numbers of the same weights compare. intra is over the slices (H,W) along D, inter over "
+        "those along H and W, (D,W) and (H,D), all together; for inter one volume is held in "
+        "memory. Few slices give a larger distance than many of the same kind would; with fewer "
+        "than features a note says so.\n\n"
+        "nearest tells repetition from invention when B is what a model has learnt from; compare "
+        "with the same of volumes that it has not seen. The distance is the root mean square "
+        "difference in units of the full range of volumes that --factor made smaller by area "
+        "means: in single voxels speckle, which no two volumes share, outweighs anatomy. The "
+        "small volumes of A are held in memory, 4 bytes a voxel.\n\n"
         "A line of text is the measure, the number of the class or surface or \"mean\", and the "
-        "value. Values outside of [-1,1] count as they are.",
+        "value; of fid the numbers of slices follow, of nearest the lines are the number of the "
+        "volume in A, the distance, the number in B of the nearest and the file that holds it. "
+        "Values outside of [-1,1] count as they are. With --tsv a line is the measure, the value "
+        "(the mean over the arrays), the sample standard deviation over the arrays, and how many "
+        "arrays (fid: slices) of A and of B there were; what there is not is left empty.",
     .example = "tiff-to-tensor eye.tif | octmetrics tv\n"
-               "octmetrics dice --json truth.npy labels.npy",
+               "octmetrics dice --json truth.npy labels.npy\n"
+               "octmetrics fid -w nhae.safetensors synthetic.npy scans/",
     .options = options,
 };
 
-static struct filter filter;
-static struct stream_reader *other; /* B */
-
-/* Fail in the name of B. */
-static int check_other(int status)
+static enum report_format format(struct filter *filter)
 {
-    if (status < 0)
-        filter.input = other;
-    return filter_check(&filter, status);
+    if (json && tsv)
+        filter_fail(filter, "--json and --tsv exclude each other");
+    return json ? REPORT_JSON : tsv ? REPORT_TSV : REPORT_TEXT;
 }
 
-static void open_inputs(enum measure_kind kind)
+static void set_factor(struct filter *filter)
 {
-    const char **file = (const char **)filter.file;
-    filter_open_input(&filter);
-    stream_reader_refuse_nan(filter.input, true);
-    if (measure_operands(kind) == 1)
-        return;
-    check_other(stream_reader_open(&other, file + 1, 1, filter_settings.memory, &filter.error));
-    stream_reader_refuse_nan(other, true);
-}
-
-/* The next array, or the next two; false at the end of both. */
-static bool next_arrays(struct array *a, struct array *b)
-{
-    bool found = filter_next(&filter, a);
-    if (!other)
-        return found;
-    if (check_other(stream_reader_next(other, b, &filter.error)) != found)
-        filter_fail(&filter, "%s arrays than %s", found ? "more" : "fewer",
-                    stream_reader_name(other));
-    return found;
-}
-
-static void measure_arrays(enum measure_kind kind, const struct array *a, const struct array *b,
-                           struct measurement *result)
-{
-    struct measure *measure;
-    struct progress progress;
-    filter_check(&filter, measure_begin(&measure, kind, background, a, b, &filter.error));
-    float *slice_a = filter_allocate(&filter, array_slice_count(a), sizeof *slice_a);
-    float *slice_b = b ? filter_allocate(&filter, array_slice_count(b), sizeof *slice_b) : NULL;
-    progress_start(&progress, program.name, "slices", array_slices(a), filter_settings.quiet);
-    for (int64_t d = 0; d < array_slices(a); d++) {
-        filter_read_f32(&filter, slice_a, 1);
-        if (b)
-            check_other(stream_reader_read_f32(other, slice_b, 1, &filter.error));
-        measure_add(measure, slice_a, slice_b);
-        progress_advance(&progress, 1);
-    }
-    progress_finish(&progress);
-    measure_finish(measure, result);
-    free(slice_a);
-    free(slice_b);
-}
-
-static enum measure_kind take_operands(void)
-{
-    int kind = 0;
-    while (measure_names[kind] && strcmp(measure_names[kind], filter.file[0]) != 0)
-        kind++;
-    if (!measure_names[kind])
-        filter_fail(&filter, "%s: no such measure; there are tv, dice, iou, mad, psnr, ssim",
-                    filter.file[0]);
-    filter.file++;
-    filter.files--;
-    if (measure_operands(kind) == 1)
-        return (enum measure_kind)kind;
-    if (filter.files != 2)
-        filter_fail(&filter, "%s takes two files, A and B, not %d", measure_names[kind],
-                    filter.files);
-    if (strcmp(filter.file[0], "-") == 0 && strcmp(filter.file[1], "-") == 0)
-        filter_fail(&filter, "stdin cannot be both A and B");
-    filter.files = 1; /* the filter's input is A */
-    return (enum measure_kind)kind;
+    if (factor.rank != 1 && factor.rank != 3)
+        filter_fail(filter, "--factor has %d numbers, not one or three", factor.rank);
+    for (int i = 0; i < 3; i++)
+        settings.factor[i] = factor.extent[factor.rank == 1 ? 0 : i];
 }
 
 int main(int argc, char **argv)
 {
+    static struct filter filter;
     filter_start(&filter, &program, argc, argv);
-    enum measure_kind kind = take_operands();
-    const char *name = measure_names[kind];
-    open_inputs(kind);
-    struct array a, b;
-    for (int64_t index = 0; next_arrays(&a, &b); index++) {
-        struct measurement result;
-        measure_arrays(kind, &a, other ? &b : NULL, &result);
-        if (json)
-            filter_check(&filter, report_json(stdout, name, index, &result, &filter.error));
-        else
-            report_text(stdout, name, &result);
-        fflush(stdout);
-        measurement_free(&result);
-    }
-    stream_reader_close(other);
+    const char *name = filter.file[0];
+    int kind = 0;
+    settings.format = format(&filter);
+    set_factor(&filter);
+    filter.file++;
+    filter.files--;
+    while (measure_names[kind] && strcmp(measure_names[kind], name) != 0)
+        kind++;
+    if (measure_names[kind])
+        command_measure(&filter, (enum measure_kind)kind, &settings);
+    else if (strcmp(name, "fid") == 0)
+        command_fid(&filter, &settings);
+    else if (strcmp(name, "nearest") == 0)
+        command_nearest(&filter, &settings);
+    else
+        filter_fail(&filter,
+                    "%s: no such measure; there are tv, slice-difference, projection-difference, "
+                    "dice, iou, mad, psnr, ssim, fid, nearest",
+                    name);
     return filter_finish(&filter);
 }

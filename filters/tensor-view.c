@@ -11,7 +11,7 @@
 #include <string.h>
 
 static int mode;
-static bool square;
+static bool square, row;
 static const char *window;
 static struct option_shape at;
 static struct view_settings settings;
@@ -31,6 +31,8 @@ static const struct option options[] = {
      .unset = "by kind", .meaning = "values that are black and white"},
     {.name = "square", .type = OPTION_FLAG, .target = &square,
      .meaning = "draw voxels as squares, whatever their spacing"},
+    {.name = "row", .type = OPTION_FLAG, .target = &row,
+     .meaning = "the pictures of all arrays side by side, as one"},
     FILTER_OPTIONS,
     {0},
 };
@@ -49,8 +51,8 @@ static const struct program program = {
         "Without --window u1 volumes show 0 to 255, f4 volumes -1 to 1, labels 0 to their highest, "
         "the rest (each channel or surface by itself) the 1st to 99th percentile of what is "
         "shown.\n\n"
-        "Several arrays need -o FILE: -000, -001, ... goes before its extension, or FILE holds a "
-        "%d or %03d.",
+        "Several arrays need --row, or -o FILE: -000, -001, ... goes before its extension, or FILE "
+        "holds a %d or %03d.",
     .example = "tensor-view z.npy -o z.png\n"
                "tiff-to-tensor eye.tif | tensor-view --mode en-face -o eye.png",
     .options = options,
@@ -99,7 +101,7 @@ static void save(struct picture *picture, int64_t index, bool several)
     if (strcmp(output, "-") != 0)
         filter_check_output(&filter, numbered_name(&name, output, index, several, &filter.error));
     else if (several)
-        filter_fail(&filter, "a second array, but stdout takes one picture; use -o FILE");
+        filter_fail(&filter, "a second array, but stdout takes one picture; use -o FILE or --row");
     filter_check_output(&filter, png_write(name, picture, &filter.error));
     free(name);
     picture_free(picture);
@@ -110,15 +112,16 @@ int main(int argc, char **argv)
     filter_start(&filter, &program, argc, argv);
     parse_options();
     struct array in;
-    struct picture picture = {0};
-    int64_t count = 0;
-    for (; filter_next(&filter, &in); count++) {
-        if (count > 0)
-            save(&picture, count - 1, true);
+    struct picture picture = {0}, next;
+    int64_t pictures = 0;
+    while (filter_next(&filter, &in)) {
+        if (picture.gray && !row)
+            save(&picture, pictures++, true);
         if (square)
             memset(in.spacing, 0, sizeof in.spacing);
-        picture = draw(&in);
+        next = draw(&in);
+        filter_check(&filter, picture_add_beside(&picture, &next, &filter.error));
     }
-    save(&picture, count - 1, count > 1);
+    save(&picture, pictures, pictures > 0);
     return filter_finish(&filter);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make testdata/goldens/metrics.safetensors and similarity.safetensors (needs NumPy).
+"""Make testdata/goldens/metrics, similarity and frechet.safetensors (needs NumPy).
 
 Random inputs of uneven sizes; results in float64, written down by other formulas than the ones in
 lib/metrics where there is a choice. The files are the same for every run.
@@ -101,6 +101,34 @@ def make_similarity(random):
         note="u1 volumes are grays, f4 ones 127.5·(x + 1), not clamped")
 
 
+def frechet(a, b):
+    """Samples are factors of covariances: tr((cov_a cov_b)^1/2) is the sum of the singular values of
+    A B^T / sqrt((n-1) (m-1)) for the centred samples A, B. The eigenvalues of the product, which
+    SciPy's sqrtm comes down to, give the same, to the root of rounding where it is singular."""
+    offset = a.mean(0) - b.mean(0)
+    centred_a, centred_b = a - a.mean(0), b - b.mean(0)
+    root = (np.linalg.svd(centred_a @ centred_b.T, compute_uv=False).sum()
+            / np.sqrt((len(a) - 1) * (len(b) - 1)))
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    distance = offset @ offset + np.trace(cov_a) + np.trace(cov_b) - 2 * root
+    eigenvalues = np.linalg.eigvals(cov_a @ cov_b)
+    other = distance + 2 * root - 2 * np.sqrt(eigenvalues.astype(complex)).real.sum()
+    assert abs(other - distance) < 1e-6 * distance
+    return distance
+
+
+def make_frechet(random):
+    # Features of unlike size and correlated; `few` are fewer than features.
+    mix_a, mix_b = (random.normal(size=(12, 12)) * np.geomspace(0.01, 10, 12) for _ in range(2))
+    a = random.normal(size=(40, 12)) @ mix_a + random.normal(size=12)
+    b = random.normal(size=(57, 12)) @ mix_b
+    few = random.normal(size=(7, 12)) @ mix_a
+    save("frechet", {"in.a": a, "in.b": b, "in.few": few, "out.distance_ab": scalar(frechet(a, b)),
+                     "out.distance_a_few": scalar(frechet(a, few)),
+                     "out.mean_a": a.mean(0), "out.covariance_a": np.cov(a, rowvar=False)})
+
+
 if __name__ == "__main__":
     make_metrics(np.random.default_rng(1))
     make_similarity(np.random.default_rng(2))
+    make_frechet(np.random.default_rng(3))

@@ -148,6 +148,7 @@ def make_autoencoder2d():
     x, x2 = (torch.rand(n, 1, h, w).double() * 2 - 1 for n, h, w in ((2, 16, 24), (1, 28, 12)))
     save("encode2d", {**tensors_of(encoder, "encoder."), **tensors_of(quant_conv, "quant_conv."),
                       "in.x": x, "out.z": quant_conv(encoder(x)),
+                      "out.features": encoder.features(x),
                       "in.x2": x2, "out.z2": quant_conv(encoder(x2))}, **config)
 
     decoder = randomize(Decoder2D(**config))

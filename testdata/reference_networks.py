@@ -306,14 +306,18 @@ class Encoder2D(nn.Module):
         self.norm_out = nn.GroupNorm(groups, c, eps=1e-6)
         self.conv_out = nn.Conv2d(c, channels, 3, padding=1)
 
-    def forward(self, x):
+    def features(self, x):
+        """The last hidden map."""
         h = self.conv_in(x)
         for level in self.down:
             for block in level["block"]:
                 h = block(h)
             if "downsample" in level:
                 h = level["downsample"]["conv"](F.pad(h, (0, 1, 0, 1)))
-        return self.conv_out(F.silu(self.norm_out(run_middle(self.mid, h))))
+        return F.silu(self.norm_out(run_middle(self.mid, h)))
+
+    def forward(self, x):
+        return self.conv_out(self.features(x))
 
 
 class Decoder2D(nn.Module):

@@ -32,6 +32,46 @@ void picture_free(struct picture *picture)
     picture->gray = NULL;
 }
 
+static int picture_allocate(struct picture *picture, int64_t rows, int64_t columns,
+                            struct error *error)
+{
+    if (rows > PICTURE_AT_MOST || columns > PICTURE_AT_MOST)
+        return error_set(error, "a picture of %lldx%lld is too large; ask for less with --count",
+                         (long long)columns, (long long)rows);
+    *picture = (struct picture){.rows = rows, .columns = columns};
+    picture->gray = malloc((size_t)(rows * columns));
+    if (!picture->gray)
+        return error_set(error, "no memory for a picture of %lldx%lld", (long long)columns,
+                         (long long)rows);
+    memset(picture->gray, GAP_GRAY, (size_t)(rows * columns));
+    return 0;
+}
+
+static void picture_copy(const struct picture *from, struct picture *to, int64_t left)
+{
+    for (int64_t y = 0; y < from->rows; y++)
+        memcpy(to->gray + y * to->columns + left, from->gray + y * from->columns,
+               (size_t)from->columns);
+}
+
+int picture_add_beside(struct picture *picture, struct picture *next, struct error *error)
+{
+    struct picture both = *next;
+    if (picture->gray) {
+        int64_t rows = picture->rows > next->rows ? picture->rows : next->rows;
+        int64_t left = picture->columns + GAP;
+        if (picture_allocate(&both, rows, left + next->columns, error) < 0)
+            return -1;
+        picture_copy(picture, &both, 0);
+        picture_copy(next, &both, left);
+        picture_free(picture);
+        picture_free(next);
+    }
+    *next = (struct picture){0};
+    *picture = both;
+    return 0;
+}
+
 static bool is_kind(const struct array *array, const char *kind)
 {
     return strcmp(array->kind, kind) == 0;
@@ -173,15 +213,8 @@ static int draw_tiles(const struct view *view, const struct grid *grid, struct p
 {
     const struct view_layout *layout = &view->layout;
     int64_t rows = grid->top[grid->rows], columns = grid->left[grid->columns];
-    if (rows > PICTURE_AT_MOST || columns > PICTURE_AT_MOST)
-        return error_set(error, "a picture of %lldx%lld is too large; ask for less with --count",
-                         (long long)columns, (long long)rows);
-    *picture = (struct picture){.rows = rows, .columns = columns};
-    picture->gray = malloc((size_t)(rows * columns));
-    if (!picture->gray)
-        return error_set(error, "no memory for a picture of %lldx%lld", (long long)columns,
-                         (long long)rows);
-    memset(picture->gray, GAP_GRAY, (size_t)(rows * columns));
+    if (picture_allocate(picture, rows, columns, error) < 0)
+        return -1;
     struct window window = {0, 1};
     for (int i = 0; i < layout->tiles; i++) {
         const struct tile *tile = &layout->tile[i];

@@ -10,6 +10,10 @@ struct picture {
 };
 void picture_free(struct picture *picture);
 
+/* Put `next` to the right of a picture, or in place of an empty one, {0}; `next` is empty
+ * afterwards. Too large a picture is refused. */
+int picture_add_beside(struct picture *picture, struct picture *next, struct error *error);
+
 enum view_mode {
     VIEW_AUTO,     /* by kind: latents channels, surfaces montage, else cuts */
     VIEW_MONTAGE,  /* evenly spaced slices */

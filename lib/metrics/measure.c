@@ -1,5 +1,6 @@
 #include "lib/metrics/measure.h"
 
+#include "lib/metrics/neighbours.h"
 #include "lib/metrics/overlap.h"
 #include "lib/metrics/similarity.h"
 #include "lib/metrics/surfaces.h"
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const measure_names[MEASURES + 1] = {"tv", "dice", "iou", "mad", "psnr", "ssim", NULL};
+const char *const measure_names[MEASURES + 1] = {
+    "tv", "dice", "iou", "mad", "psnr", "ssim", "slice-difference", "projection-difference", NULL};
 
 struct measure {
     enum measure_kind kind;
@@ -17,6 +19,7 @@ struct measure {
     int64_t slices, slice_count;
     struct intensity a, b;
     struct total_variation tv;
+    struct neighbours neighbours;
     struct overlap overlap;
     struct ssim ssim;
     double sum; /* of squared errors, or of the slices' SSIM */
@@ -25,7 +28,9 @@ struct measure {
 
 int measure_operands(enum measure_kind kind)
 {
-    return kind == MEASURE_TV ? 1 : 2;
+    bool one = kind == MEASURE_TV || kind == MEASURE_SLICE_DIFFERENCE ||
+               kind == MEASURE_PROJECTION_DIFFERENCE;
+    return one ? 1 : 2;
 }
 
 void measurement_free(struct measurement *measurement)
@@ -45,6 +50,8 @@ static const struct {
     [MEASURE_MAD] = {"surfaces", "surfaces (S,D,W) of f4", false, true},
     [MEASURE_PSNR] = {"volume", "volumes (D,H,W) of u1 or f4", true, true},
     [MEASURE_SSIM] = {"volume", "volumes (D,H,W) of u1 or f4", true, true},
+    [MEASURE_SLICE_DIFFERENCE] = {"volume", "volumes (D,H,W) of u1 or f4", true, true},
+    [MEASURE_PROJECTION_DIFFERENCE] = {"volume", "volumes (D,H,W) of u1 or f4", true, true},
 };
 
 static int check_operand(enum measure_kind kind, const struct array *array, struct error *error)
@@ -81,6 +88,10 @@ static int begin(struct measure *measure, const struct array *a, struct error *e
         return total_variation_begin(&measure->tv, a->shape[1], a->shape[2], error);
     case MEASURE_SSIM:
         return ssim_begin(&measure->ssim, a->shape[1], a->shape[2], measure->a, measure->b, error);
+    case MEASURE_SLICE_DIFFERENCE:
+    case MEASURE_PROJECTION_DIFFERENCE:
+        return neighbours_begin(&measure->neighbours, a->shape[1], a->shape[2],
+                                measure->kind == MEASURE_PROJECTION_DIFFERENCE, error);
     case MEASURE_PSNR:
         return 0;
     default:
@@ -117,6 +128,10 @@ void measure_add(struct measure *measure, const float *a, const float *b)
     switch (measure->kind) {
     case MEASURE_TV:
         total_variation_add(&measure->tv, a);
+        break;
+    case MEASURE_SLICE_DIFFERENCE:
+    case MEASURE_PROJECTION_DIFFERENCE:
+        neighbours_add(&measure->neighbours, a);
         break;
     case MEASURE_DICE:
     case MEASURE_IOU:
@@ -160,6 +175,10 @@ void measure_finish(struct measure *measure, struct measurement *result)
     switch (measure->kind) {
     case MEASURE_TV:
         result->value = total_variation_finish(&measure->tv) * measure->a.scale / INTENSITY_PEAK;
+        break;
+    case MEASURE_SLICE_DIFFERENCE:
+    case MEASURE_PROJECTION_DIFFERENCE:
+        result->value = neighbours_finish(&measure->neighbours) * measure->a.scale / INTENSITY_PEAK;
         break;
     case MEASURE_PSNR:
         result->value = psnr(measure->sum, measure->slices * measure->slice_count);

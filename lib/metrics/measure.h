@@ -5,7 +5,9 @@
  *   iou   the same for the intersection over the union
  *   mad   of two surfaces (S,D,W): mean absolute distance of each surface, and the mean
  *   psnr  of two volumes, peak 255
- *   ssim  of two volumes, mean over the slices (D) */
+ *   ssim  of two volumes, mean over the slices (D)
+ *   slice-difference, projection-difference  of a volume scaled to [0,1]: how much its neighbouring
+ *         slices differ, or their means over H (neighbours.h) */
 #ifndef OCTPIPE_METRICS_MEASURE_H
 #define OCTPIPE_METRICS_MEASURE_H
 
@@ -18,6 +20,8 @@ enum measure_kind {
     MEASURE_MAD,
     MEASURE_PSNR,
     MEASURE_SSIM,
+    MEASURE_SLICE_DIFFERENCE,
+    MEASURE_PROJECTION_DIFFERENCE,
     MEASURES,
 };
 extern const char *const measure_names[MEASURES + 1];

@@ -139,7 +139,7 @@ static int middle(struct builder *b, const struct autoencoder2d_config *c, int x
     return decoder ? adaptor(b, c, h, second.text, all) : h;
 }
 
-int encoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int x)
+int encoder2d_features_build(struct builder *b, const struct autoencoder2d_config *c, int x)
 {
     struct layer_convolution in = {.dims = 2, .kernel = 3, .out = c->first};
     int h = layer_convolution(b, x, "encoder.conv_in", in);
@@ -152,7 +152,12 @@ int encoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int
             h = layer_convolution(b, h, KEY("encoder.down.%d.downsample.conv", level), down);
     }
     h = middle(b, c, h, "encoder");
-    h = layer_norm(b, &h, 1, "encoder.norm_out", norm_of(c, 2, true));
+    return layer_norm(b, &h, 1, "encoder.norm_out", norm_of(c, 2, true));
+}
+
+int encoder2d_build(struct builder *b, const struct autoencoder2d_config *c, int x)
+{
+    int h = encoder2d_features_build(b, c, x);
     struct layer_convolution out = {.dims = 2, .kernel = 3, .out = c->channels, .f32 = true};
     h = layer_convolution(b, h, "encoder.conv_out", out);
     struct layer_convolution quant = {.dims = 2, .kernel = 1, .out = c->channels, .f32 = true};

@@ -25,6 +25,10 @@ int decoder2d_read(struct autoencoder2d_config *config, struct weights *weights,
 /* x (n, d, h, w, 1) in [−1,1] → z_hr (n, d, h/2^(levels−1), …, channels) f32, after quant_conv. */
 int encoder2d_build(struct builder *b, const struct autoencoder2d_config *config, int x);
 
+/* The same up to the last hidden map, what conv_out reads after norm and SiLU: x →
+ * (n, d, h/2^(levels−1), …, width[levels−1]) in the graph's type. */
+int encoder2d_features_build(struct builder *b, const struct autoencoder2d_config *config, int x);
+
 /* z_hr (n, d, h', w', channels) f32 → slices (n, d, h'·2^(levels−1), …, 1) f32, not clamped.
  * With adaptors the d slices of a sample are one window. With config->kept (n is 1) the output has
  * these slices alone, the same as without: what only others need is left out, which starts at the

@@ -63,8 +63,11 @@ int stage_encode3d(struct stage *stage, struct weights *weights, int64_t d, int6
     return finish(stage, &b, encoder3d_build(&b, &config, x), settings, error);
 }
 
-int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
-                   int64_t w, const struct stage_settings *settings, struct error *error)
+/* Open a part of the 2-D encoder: all of it, or up to its last hidden map. */
+static int encode_slices(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                         int64_t w,
+                         int build(struct builder *, const struct autoencoder2d_config *, int),
+                         const struct stage_settings *settings, struct error *error)
 {
     struct autoencoder2d_config config;
     struct builder b;
@@ -74,7 +77,19 @@ int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices,
         return -1;
     int x = layer_input(&b, slices, 1, 1, h, w);
     x = layer_channels_last(&b, &x, 1, false);
-    return finish(stage, &b, encoder2d_build(&b, &config, x), settings, error);
+    return finish(stage, &b, build(&b, &config, x), settings, error);
+}
+
+int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                   int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    return encode_slices(stage, weights, slices, h, w, encoder2d_build, settings, error);
+}
+
+int stage_encode2d_features(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                            int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    return encode_slices(stage, weights, slices, h, w, encoder2d_features_build, settings, error);
 }
 
 static int check_channels(int64_t channels, int64_t wanted, struct error *error)

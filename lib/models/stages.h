@@ -28,6 +28,11 @@ int stage_encode3d(struct stage *stage, struct weights *weights, int64_t d, int6
 int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
                    int64_t w, const struct stage_settings *settings, struct error *error);
 
+/* The same slices → the last hidden map of that encoder, what its conv_out reads: (slices, c, h/8,
+ * w/8) with four levels and c channels of the coarsest one. */
+int stage_encode2d_features(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                            int64_t w, const struct stage_settings *settings, struct error *error);
+
 /* z (d, c, h, w) → z_sr (8d, c, h, w) with three levels; always f32. */
 int stage_latent_sr(struct stage *stage, struct weights *weights, int64_t d, int64_t c, int64_t h,
                     int64_t w, const struct stage_settings *settings, struct error *error);

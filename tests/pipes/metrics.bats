@@ -1,4 +1,4 @@
-# octmetrics: the measures of volumes, labels and surfaces through the real program.
+# octmetrics: the measures of volumes, labels, surfaces and sets through the real program.
 
 bats_require_minimum_version 1.5.0
 load assert
@@ -78,13 +78,138 @@ surfaces() {
     [ "$(octmetrics ssim 100.npy 110.npy)" = "ssim 0.995476444" ] # (22000 + c1)/(22100 + c1)
 }
 
+# Volumes (2,2,2) of one gray each, in as many arrays.
+grays() {
+    local gray
+    for gray in "$@"; do
+        head -c 8 /dev/zero | tr '\0' "\\$(printf %o "$gray")" | npy '|u1' "2, 2, 2"
+    done
+}
+
+# A small 2-D encoder, and two sets of phantoms; folder is b.npy in two files.
+sets() {
+    init-weights autoencoder2d --width 8 --mult 1,2 --blocks 1 --groups 4 --codes 16 --seed 3 \
+        -o encoder.safetensors
+    phantom -q -n 3 --shape 6,16,10 --seed 1 -o a.npy
+    phantom -q -n 2 --shape 6,16,10 --seed 2 -o b.npy
+    mkdir folder
+    tensor-pick --range 0 b.npy -o folder/1.npy
+    tensor-pick --range 1 b.npy -o folder/2.npy
+    echo "no array" > folder/readme
+    fid=(octmetrics fid -q -w encoder.safetensors)
+}
+
+@test "differences of neighbouring slices" {
+    printf '\0\0\377\0\0\377\0\0' | npy '|u1' "2, 2, 2" > a.npy
+    [ "$(octmetrics slice-difference a.npy)" = "slice-difference 0.5" ]
+    [ "$(octmetrics projection-difference a.npy)" = "projection-difference 0.5" ]
+    printf '\0\0\377\0\377\0\0\0' | npy '|u1' "2, 2, 2" > a.npy
+    [ "$(octmetrics slice-difference a.npy)" = "slice-difference 0.5" ]
+    [ "$(octmetrics projection-difference < a.npy)" = "projection-difference 0" ]
+}
+
+@test "TSV is one line for all arrays, with their mean and standard deviation" {
+    for step in 063 231; do # octal: 51 and 153 of 255
+        printf "\\0\\$step" | npy '|u1' "2, 1, 1"
+    done > a.npy
+    run -0 octmetrics slice-difference --tsv a.npy
+    [ "$output" = $'slice-difference\t0.4\t0.282842712\t2\t' ] # 0.2 and 0.6
+    labels
+    run -0 octmetrics dice --tsv a.npy b.npy
+    [ "$output" = $'dice\t0.333333333\t\t1\t' ]
+}
+
+@test "a folder stands for its arrays, in the order of the names" {
+    mkdir folder
+    for gray in 3 1 2; do grays "$gray" > folder/$gray.npy; done
+    grays 9 > folder/.hidden.npy
+    run -0 octmetrics nearest -f 1 folder folder
+    [ "${lines[1]}" = "nearest 1 0 1 folder/2.npy" ]
+    [ "${#lines[@]}" -eq 5 ]
+    mkdir empty
+    run --separate-stderr octmetrics tv empty
+    assert_trouble octmetrics "empty: the folder holds no *.npy"
+}
+
+@test "the nearest volume of another set, after area means" {
+    grays 100 200 > a.npy
+    { grays 0 151; printf '\144\310\144\310\144\310\144\310' | npy '|u1' "2, 2, 2"; } > b.npy
+    run -0 octmetrics nearest --factor 1 a.npy b.npy
+    # (200 - 151) / 255; half of the voxels differ by 100: 100 / 255 / sqrt(2)
+    [ "${lines[0]}" = "nearest 0 0.2 1 b.npy" ]
+    [ "${lines[1]}" = "nearest 1 0.192156863 1 b.npy" ]
+    [ "${lines[2]}" = "nearest mean 0.196078431" ]
+    run -0 octmetrics nearest --factor 2 a.npy - < b.npy
+    [ "${lines[0]}" = "nearest 0 0.196078431 2 stdin" ] # the mean is 150
+    run -0 octmetrics nearest --factor 2 --tsv a.npy b.npy
+    [ "$output" = $'nearest\t0.194117647\t0.00277296777\t2\t3' ]
+    tensor-cast --volume f4 a.npy > real.npy
+    run -0 octmetrics nearest -f 2,1,1 --json real.npy a.npy
+    [[ "${lines[1]}" == '{"measure":"nearest","array":1,"value":0,"match":1,"input":"a.npy"}' ]]
+    run --separate-stderr octmetrics nearest a.npy b.npy
+    assert_trouble octmetrics "a.npy: factor 4 does not fit 2 elements along D"
+    run --separate-stderr octmetrics nearest -f 1,1 a.npy b.npy
+    assert_trouble octmetrics "--factor has 2 numbers, not one or three"
+    run --separate-stderr octmetrics nearest -f 1 --memory 64 a.npy b.npy
+    assert_trouble octmetrics "3 small volumes take 96 bytes, beyond --memory"
+    printf '\0' | npy '|u1' "1, 1, 1" > one.npy
+    run --separate-stderr octmetrics nearest -f 1 a.npy one.npy
+    assert_trouble octmetrics "one.npy: shapes differ: u1 (1, 1, 1) and u1 (2, 2, 2)"
+}
+
+@test "the Frechet distance of sets: files, folders, pipes, planes, one result" {
+    sets
+    run -0 "${fid[@]}" a.npy b.npy
+    [[ "${lines[0]}" =~ ^fid-encoder-intra\ [0-9.e-]+\ of\ 18\ and\ 12\ slices$ ]]
+    [[ "${lines[1]}" =~ ^fid-encoder-inter\ [0-9.e-]+\ of\ 78\ and\ 52\ slices$ ]]
+    [ "${#lines[@]}" -eq 2 ]
+    all=$output
+    [ "$("${fid[@]}" a.npy folder)" = "$all" ]
+    [ "$("${fid[@]}" - b.npy < a.npy)" = "$all" ]
+    [ "$("${fid[@]}" --threads 1 --memory 40M a.npy b.npy)" = "$all" ]
+    for plane in intra inter; do "${fid[@]}" --plane $plane a.npy b.npy; done > planes
+    [ "$(cat planes)" = "$all" ]
+    # The same set is at no distance but rounding; another order changes no more.
+    "${fid[@]}" a.npy a.npy | awk '{ if ($2 > 1e-12) exit 1 }'
+    "${fid[@]}" --tsv b.npy a.npy > tsv
+    awk 'NR == FNR { value[$1] = $2; next }
+         { d = $2 - value[$1]; if ($3 + $4 != 130 - 100 * (FNR == 1) || d * d > 1e-18 * $2 * $2) exit 1 }' <(echo "$all") tsv
+    cut -f 3 tsv | grep -qx ''
+    run -0 "${fid[@]}" --json a.npy b.npy
+    [[ "${lines[0]}" == '{"measure":"fid-encoder-intra","value":'*',"slices":[18,12],"features":16}' ]]
+}
+
+@test "few slices are noted, and what the encoder does not take is refused" {
+    sets
+    run -0 --separate-stderr octmetrics fid -w encoder.safetensors --plane intra a.npy b.npy
+    [ "$stderr" = "octmetrics: fid-encoder-intra: 12 slices of B do not span 16 features: the distance depends on their number" ]
+    tensor-slice --range 0 a.npy | tensor-pick --range 0 > one.npy
+    run --separate-stderr "${fid[@]}" --plane intra one.npy b.npy
+    assert_trouble octmetrics "sets of 1 and 12 vectors: a covariance takes at least two"
+    tensor-slice --range :5 a.npy > odd.npy
+    run --separate-stderr "${fid[@]}" odd.npy b.npy
+    assert_trouble octmetrics "odd.npy: slices (H,D) of 16x5: W = 5 is not a multiple of 2"
+    run -0 "${fid[@]}" --plane intra odd.npy b.npy
+    run --separate-stderr "${fid[@]}" --memory 100k a.npy b.npy
+    assert_trouble octmetrics "the smallest plan needs"
+    run --separate-stderr octmetrics fid a.npy b.npy
+    assert_trouble octmetrics "fid takes the features of an encoder: -w FILE"
+    run --separate-stderr "${fid[@]}" a.npy
+    assert_trouble octmetrics "fid takes two files, A and B, not 1"
+    run --separate-stderr "${fid[@]}" --json --tsv a.npy b.npy
+    assert_trouble octmetrics "--json and --tsv exclude each other"
+    noise --shape 2,4,8,8 -o latent.npy
+    run --separate-stderr "${fid[@]}" a.npy latent.npy
+    assert_trouble octmetrics "latent.npy: a volume u1 or f4 (D,H,W) is expected"
+}
+
 @test "wrong measures, operands and arrays are refused" {
     labels
     tiff-to-tensor "$eye" > eye.npy
     run --separate-stderr octmetrics
     assert_trouble octmetrics "operand"
     run --separate-stderr octmetrics sharpness eye.npy
-    assert_trouble octmetrics "sharpness: no such measure; there are tv, dice, iou, mad, psnr, ssim"
+    assert_trouble octmetrics "sharpness: no such measure; there are tv, slice-difference, "
     run --separate-stderr octmetrics psnr eye.npy
     assert_trouble octmetrics "psnr takes two files"
     run --separate-stderr octmetrics dice a.npy b.npy a.npy

@@ -45,6 +45,7 @@ mapping=(
     "downsample -f 2"
     "downsample -f 2,1,3 --method area"
     "resize --to 5,9,17"
+    "reslice --along H"
     "downsample -f 3 --method linear"
     "pad --multiple 4"
     "pad --to 9,20,20 --replicate"
@@ -213,6 +214,26 @@ mapping=(
     assert_trouble downsample "--factor has 2 numbers"
     run --separate-stderr downsample <(noise --shape 4,4,4,4)
     assert_trouble downsample "a volume u1 or f4 (D,H,W) is expected"
+}
+
+@test "reslice moves every voxel, and twice restores the volume" {
+    for kind in volume real_volume; do
+        $kind 3 4 5 > a.npy
+        for along in D H W; do
+            reslice --along $along a.npy > cut.npy
+            reslice --along $along cut.npy | same - a.npy
+        done
+        [[ "$(reslice --along H a.npy | tensor-info | head -n 1)" == *"(4, 3, 5)"* ]]
+        [[ "$(reslice a.npy | tensor-info | head -n 1)" == *"(5, 4, 3)"* ]]
+    done
+    printf '\1\2\3\4\5\6\7\10\11\12\13\14' | npy '|u1' '2, 2, 3' > b.npy
+    printf '\1\7\4\12\2\10\5\13\3\11\6\14' | npy '|u1' '3, 2, 2' | same - <(reslice b.npy)
+    phantom --shape 4,20,8 --vessels /dev/null | reslice | tensor-info |
+        grep -qF '0.75, 0.1, 1.5 mm along D, H, W'
+    run --separate-stderr reslice <(noise --shape 4,4,4,4)
+    assert_trouble reslice "a volume u1 or f4 (D,H,W) is expected"
+    run --separate-stderr reslice --memory 59 <(volume 3 4 5)
+    assert_trouble reslice "the volume takes 60 bytes, beyond --memory"
 }
 
 @test "pad and crop undo each other, also across a change of size" {

@@ -241,6 +241,23 @@ static void test_similarity(void **state)
     assert_true(isinf(value_of(MEASURE_PSNR, &reals, f, &reals, f)));
 }
 
+static void test_neighbours(void **state)
+{
+    (void)state;
+    /* Slices (2,2), from the second to the third the halves exchanged: the projection is still. */
+    const struct array bytes = describe(DTYPE_U8, 3, 2, 2), single = describe(DTYPE_U8, 1, 2, 2);
+    const uint8_t grays[12] = {0, 0, 51, 51, 102, 0, 51, 51, 51, 51, 102, 0};
+    assert_near(value_of(MEASURE_SLICE_DIFFERENCE, &bytes, grays, NULL, NULL),
+                (102 + 51 + 51 + 51 + 51) / 8.0 / 255);
+    assert_near(value_of(MEASURE_PROJECTION_DIFFERENCE, &bytes, grays, NULL, NULL), 51 / 4.0 / 255);
+    assert_true(isnan(value_of(MEASURE_SLICE_DIFFERENCE, &single, grays, NULL, NULL)));
+    assert_true(isnan(value_of(MEASURE_PROJECTION_DIFFERENCE, &single, grays, NULL, NULL)));
+    const struct array reals = describe(DTYPE_F32, 2, 1, 2);
+    const float value[4] = {-1, 0, 1, 0.5f};
+    assert_near(value_of(MEASURE_SLICE_DIFFERENCE, &reals, value, NULL, NULL), 2.5 / 2 / 2);
+    assert_near(value_of(MEASURE_PROJECTION_DIFFERENCE, &reals, value, NULL, NULL), 2.5 / 2 / 2);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -290,11 +307,30 @@ static void test_report(void **state)
     report_text(out, "psnr", &infinite);
     assert_int_equal(report_json(out, "dice", 3, &parts, NULL), 0);
     assert_int_equal(report_json(out, "psnr", 0, &infinite, NULL), 0);
+    struct spread spread = {0};
+    spread_add(&spread, 1);
+    report_tsv(out, "tv", spread.mean, spread_deviation(&spread), spread.count, 0);
+    spread_add(&spread, 2);
+    spread_add(&spread, 6);
+    report_tsv(out, "nearest", spread.mean, spread_deviation(&spread), spread.count, 4);
+    const int64_t slices[2] = {30, 20};
+    report_distance_text(out, "fid-encoder-intra", 1.5, slices);
+    assert_int_equal(report_distance_json(out, "fid-encoder-intra", 1.5, slices, 8, NULL), 0);
+    const struct nearest_volume volume = {.distance = 0.25, .match = 3, .input = "a \"b\".npy"};
+    report_nearest_text(out, 7, &volume);
+    assert_int_equal(report_nearest_json(out, 7, &volume, NULL), 0);
     fclose(out);
     assert_string_equal(text, "dice 1 0.5\ndice 12 0.25\ndice mean 0.375\npsnr inf\n"
                               "{\"measure\":\"dice\",\"array\":3,\"mean\":0.375,"
                               "\"parts\":{\"1\":0.5,\"12\":0.25}}\n"
-                              "{\"measure\":\"psnr\",\"array\":0,\"value\":null}\n");
+                              "{\"measure\":\"psnr\",\"array\":0,\"value\":null}\n"
+                              "tv\t1\t\t1\t\nnearest\t3\t2.64575131\t3\t4\n"
+                              "fid-encoder-intra 1.5 of 30 and 20 slices\n"
+                              "{\"measure\":\"fid-encoder-intra\",\"value\":1.5,"
+                              "\"slices\":[30,20],\"features\":8}\n"
+                              "nearest 7 0.25 3 a \"b\".npy\n"
+                              "{\"measure\":\"nearest\",\"array\":7,\"value\":0.25,\"match\":3,"
+                              "\"input\":\"a \\\"b\\\".npy\"}\n");
     free(text);
 }
 
@@ -303,8 +339,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),    cmocka_unit_test(test_total_variation),
         cmocka_unit_test(test_overlap),    cmocka_unit_test(test_surfaces),
-        cmocka_unit_test(test_similarity), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_similarity), cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

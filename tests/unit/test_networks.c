@@ -195,7 +195,7 @@ static void latent_sr(struct golden *g, enum dtype dtype, double tolerance)
 }
 
 static void encode2d_case(struct golden *g, enum dtype dtype, double tolerance, const char *x_name,
-                          const char *z_name)
+                          const char *z_name, bool features)
 {
     const struct safetensor *x = golden_tensor(&g->file, x_name);
     const struct safetensor *z = golden_tensor(&g->file, z_name);
@@ -203,8 +203,8 @@ static void encode2d_case(struct golden *g, enum dtype dtype, double tolerance, 
     struct stage stage;
     struct error error;
     char text[200];
-    int status = stage_encode2d(&stage, g->weights, x->shape[0], x->shape[2], x->shape[3],
-                                &settings, &error);
+    int status = (features ? stage_encode2d_features : stage_encode2d)(
+        &stage, g->weights, x->shape[0], x->shape[2], x->shape[3], &settings, &error);
     float *made = run(&stage, status, (const float *const[]){x->data}, &error);
     label(text, sizeof text, g, dtype, z_name);
     golden_compare(text, made, z->data, golden_count(z), tolerance);
@@ -213,9 +213,11 @@ static void encode2d_case(struct golden *g, enum dtype dtype, double tolerance, 
 
 static void encode2d(struct golden *g, enum dtype dtype, double tolerance)
 {
-    encode2d_case(g, dtype, tolerance, "in.x", "out.z");
+    encode2d_case(g, dtype, tolerance, "in.x", "out.z", false);
     if (safetensors_find(&g->file, "in.x2"))
-        encode2d_case(g, dtype, tolerance, "in.x2", "out.z2");
+        encode2d_case(g, dtype, tolerance, "in.x2", "out.z2", false);
+    if (safetensors_find(&g->file, "out.features"))
+        encode2d_case(g, dtype, tolerance, "in.x", "out.features", true);
 }
 
 static void decode2d_case(struct golden *g, enum dtype dtype, double tolerance, const char *z_name,

@@ -1,0 +1,46 @@
+/* What octmetrics does for each kind of measure. These are parts of that filter: they read its
+ * operands (a folder stands for its *.npy), print, and end it on an error as lib/io/filter.h says.
+ */
+#ifndef OCTPIPE_METRICS_COMMAND_H
+#define OCTPIPE_METRICS_COMMAND_H
+
+#include "lib/io/file_list.h"
+#include "lib/io/filter.h"
+#include "lib/metrics/measure.h"
+
+enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_TSV };
+enum command_plane { PLANE_ALL, PLANE_INTRA, PLANE_INTER };
+extern const char *const command_planes[];   /* by enum command_plane */
+extern const char *const command_features[]; /* of the Fréchet distance */
+
+struct command_settings {
+    enum report_format format;
+    bool background;   /* measures of labels: class 0 counts too */
+    int plane;         /* of the Fréchet distance: enum command_plane */
+    int features;      /* index into command_features */
+    int64_t factor[3]; /* by which nearest makes volumes smaller, along D, H, W */
+};
+
+/* A measure of arrays, or of pairs of arrays of A and B. Text and JSON of each, or TSV of all. */
+void command_measure(struct filter *filter, enum measure_kind kind,
+                     const struct command_settings *settings);
+
+/* The Fréchet distance of features (slice_features.h) of the slices of two sets of volumes. Slices
+ * (H,W) along D are intra; (D,W) along H and (H,D) along W, all together, inter. Held are a batch
+ * of slices, for inter one volume, and the moments of the features. */
+void command_fid(struct filter *filter, const struct command_settings *settings);
+
+/* The nearest volume of B for each of A (nearest.h). Held are the small volumes of A and one of B.
+ */
+void command_nearest(struct filter *filter, const struct command_settings *settings);
+
+/* The files of operands A and B; fewer or more, and stdin as both, are refused. */
+void command_pair(struct filter *filter, const char *measure, struct file_list list[2]);
+
+/* Make the files the filter's input, and close what was. */
+void command_read(struct filter *filter, const struct file_list *list);
+
+/* Close the input, which has the names of the files, and free them. */
+void command_done(struct filter *filter, struct file_list list[2]);
+
+#endif
