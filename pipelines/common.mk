@@ -37,4 +37,4 @@ $(OUT):
 	tensor-to-tiff -o $@ $<
 
 %.png: %.npy
-	tensor-view -o $@ $<
+	tensor-view --row -o $@ $<

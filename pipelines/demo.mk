@@ -2,6 +2,7 @@
 # that these networks were not trained on. `make train-demo` makes such weights anew.
 #
 #   make -f pipelines/demo.mk COUNT=4 SEED=3
+#   make -f pipelines/demo.mk picture          docs/demo.png
 
 TOP := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 BIN ?= $(TOP)/../bin
@@ -37,3 +38,10 @@ demo: $(OUT)/phantom.npy
 $(OUT)/phantom.npy: $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
 	$(PHANTOM) --clean $(OUT)/clean.npy -o $@
+
+# Three cuts of four volumes each.
+.PHONY: picture
+picture:
+	$(MAKE) --no-print-directory -f $(TOP)/synthesize.mk $(STAGES) OUT=$(OUT)/picture COUNT=4 \
+	    $(OUT)/picture/volume.npy
+	tensor-view --row --mode cuts -o $(TOP)/../docs/demo.png $(OUT)/picture/volume.npy

@@ -30,4 +30,4 @@ $(OUT)/volume.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLI
 	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/en-face.png: $(OUT)/volume.npy
-	tensor-view --mode en-face -o $@ $<
+	tensor-view --row --mode en-face -o $@ $<

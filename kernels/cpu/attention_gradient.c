@@ -14,11 +14,13 @@
 #include <string.h>
 
 enum {
-    ROW_BLOCK = 64,       /* queries, or keys, of a thread */
-    COLUMN_BLOCK = 240,   /* keys, or queries, that they meet at a time, at most */
-    COLUMN_MULTIPLE = 48, /* as many as every instruction set multiplies at full speed */
-    TILE_COLUMNS = 16,    /* the product takes multiples of this many columns */
-    BLOCKS_A_THREAD = 4,  /* row blocks between two packings */
+    ROW_BLOCK = 64,         /* queries, or keys, of a thread */
+    COLUMN_BLOCK = 240,     /* keys, or queries, that they meet at a time, at most */
+    COLUMN_MULTIPLE = 48,   /* as many as every instruction set multiplies at full speed */
+    TILE_COLUMNS = 16,      /* the product takes multiples of this many columns */
+    TILE_ROWS = 8,          /* and of this many rows */
+    BLOCKS_A_THREAD = 4,    /* row blocks between two packings, */
+    PACKED_BYTES = 1 << 20, /* or as many as make this: threads wait for each other in between */
 };
 
 /* The three vectors of a token, and the gradient of its result. */
@@ -109,13 +111,16 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s.row_blocks = (s.tokens + ROW_BLOCK - 1) / ROW_BLOCK;
     s.column_blocks = (s.tokens + COLUMN_BLOCK - 1) / COLUMN_BLOCK;
     s.column_block = whole((s.tokens + s.column_blocks - 1) / s.column_blocks, COLUMN_MULTIPLE);
-    s.units_packed = least(s.units, 1 + BLOCKS_A_THREAD * s.threads / s.row_blocks);
     s.column_elements = whole(s.tokens, TILE_COLUMNS) * s.width;
     s.row_elements = whole(s.tokens, 2) * s.padded_width;
     s.bf16 = s.dtype == DTYPE_BF16 && s.width % 2 == 0 && cpu_has_bf16() &&
              simd()->convolution->multiply_bf16;
     s.element = s.bf16 ? sizeof(uint16_t) : sizeof(float);
     s.factor = s.bf16 ? s.attributes.scale : 1.0f;
+    int64_t unit_bytes = PACKED * (s.column_elements + s.row_elements) * s.element;
+    int64_t blocks = 1 + BLOCKS_A_THREAD * s.threads / s.row_blocks;
+    int64_t few = PACKED_BYTES / unit_bytes;
+    s.units_packed = least(s.units, few > blocks ? few : blocks);
     cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.width, s.element);
     s.scores = cpu_reserve(&s.slab_bytes, 2 * ROW_BLOCK * s.column_block, f);
     s.narrow =
@@ -200,7 +205,7 @@ static void pack_block(const struct job *job, int64_t packed, int64_t unit, int6
     }
 }
 
-/* Rows of a part, as f32 times factor or as bf16; zero beyond `count`. */
+/* Rows of a part, as f32 times factor or as bf16; zero beyond `count`, up to whole tiles. */
 static void load_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
                       int64_t count, float factor, void *to)
 {
@@ -214,7 +219,7 @@ static void load_rows(const struct job *job, int64_t unit, int64_t first, enum p
         else
             simd()->attention->scale(from, s->width, factor, row);
     }
-    memset((char *)to + count * bytes, 0, (size_t)((ROW_BLOCK - count) * bytes));
+    memset((char *)to + count * bytes, 0, (size_t)((whole(count, TILE_ROWS) - count) * bytes));
 }
 
 static void write_rows(const struct job *job, int64_t unit, int64_t first, enum part part,
@@ -231,34 +236,35 @@ static void write_rows(const struct job *job, int64_t unit, int64_t first, enum 
     }
 }
 
-/* Scores of a block: result (ROW_BLOCK, columns) = rows·packed. */
-static void score(const struct attention_state *s, const void *rows, const void *packed,
-                  int64_t columns, float *result)
+/* Scores of a block: result (count, columns) = rows·packed; count: whole tiles. */
+static void score(const struct attention_state *s, const void *rows, int64_t count,
+                  const void *packed, int64_t columns, float *result)
 {
     if (s->bf16)
-        simd()->convolution->multiply_bf16(ROW_BLOCK, s->width / 2, columns, rows, s->width, packed,
+        simd()->convolution->multiply_bf16(count, s->width / 2, columns, rows, s->width, packed,
                                            result, s->column_block, true);
     else
-        simd()->attention->multiply(ROW_BLOCK, s->width, columns, rows, s->width, packed, result,
+        simd()->attention->multiply(count, s->width, columns, rows, s->width, packed, result,
                                     s->column_block, NULL);
 }
 
-/* Sum i of a block (ROW_BLOCK, padded_width) = factor·sum + weights·packed, factor NULL: no sum
- * yet; the weights are P (which = 0) or dS of `columns` columns. */
+/* Sum i of a block (count, padded_width) = factor·sum + weights·packed, factor NULL: no sum yet;
+ * the weights are P (which = 0) or dS of `columns` columns; count: whole tiles. */
 static void accumulate(const struct attention_state *s, const struct slab *slab, int which,
-                       int64_t columns, const void *packed, int i, const float *factor)
+                       int64_t count, int64_t columns, const void *packed, int i,
+                       const float *factor)
 {
     float *sums = slab->sums[i];
     if (!s->bf16) {
-        simd()->attention->multiply(ROW_BLOCK, columns, s->padded_width, slab->scores[which],
+        simd()->attention->multiply(count, columns, s->padded_width, slab->scores[which],
                                     s->column_block, packed, sums, s->padded_width, factor);
         return;
     }
-    for (int64_t row = 0; row < ROW_BLOCK && factor; row++)
+    for (int64_t row = 0; row < count && factor; row++)
         if (factor[row] != 1.0f)
             simd()->elementwise->scale(sums + row * s->padded_width, factor[row],
                                        sums + row * s->padded_width, s->padded_width);
-    simd()->convolution->multiply_bf16(ROW_BLOCK, (columns + 1) / 2, s->padded_width,
+    simd()->convolution->multiply_bf16(count, (columns + 1) / 2, s->padded_width,
                                        slab->narrow[which], s->column_block, packed, sums,
                                        s->padded_width, !factor);
 }
@@ -314,6 +320,7 @@ static void attend_queries(const struct job *job, int64_t packed, int64_t unit, 
     const struct attention_state *s = job->state;
     const struct slab slab = own_slab(job);
     int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
+    int64_t rows = whole(count, TILE_ROWS);
     float *level = job->levels + packed * 2 * s->tokens + first, *share = level + s->tokens;
     float maximum[ROW_BLOCK], sum[ROW_BLOCK] = {0}, factor[ROW_BLOCK] = {0};
     load_rows(job, unit, first, QUERY, count, s->attributes.scale, slab.rows[0]);
@@ -324,11 +331,13 @@ static void attend_queries(const struct job *job, int64_t packed, int64_t unit, 
     }
     for (int64_t key = 0; key < s->tokens; key += stride) {
         int64_t keys = least(stride, s->tokens - key), padded = whole(keys, TILE_COLUMNS);
-        score(s, slab.rows[0], packed_columns(job, packed, KEY, key), padded, slab.scores[0]);
-        score(s, slab.rows[1], packed_columns(job, packed, VALUE, key), padded, slab.scores[1]);
+        score(s, slab.rows[0], rows, packed_columns(job, packed, KEY, key), padded, slab.scores[0]);
+        score(s, slab.rows[1], rows, packed_columns(job, packed, VALUE, key), padded,
+              slab.scores[1]);
         for (int64_t i = 0; i < count; i++)
             factor[i] = weigh_keys(s, &slab, i, keys, share[i], &maximum[i], &sum[i]);
-        accumulate(s, &slab, 1, keys, packed_rows(job, packed, KEY, key), 0, key ? factor : NULL);
+        accumulate(s, &slab, 1, rows, keys, packed_rows(job, packed, KEY, key), 0,
+                   key ? factor : NULL);
     }
     for (int64_t i = 0; i < count; i++) {
         float *row = slab.sums[0] + i * s->padded_width;
@@ -344,13 +353,16 @@ static void attend_keys(const struct job *job, int64_t packed, int64_t unit, int
     const struct attention_state *s = job->state;
     const struct slab slab = own_slab(job);
     int64_t count = least(ROW_BLOCK, s->tokens - first), stride = s->column_block;
+    int64_t rows = whole(count, TILE_ROWS);
     load_rows(job, unit, first, KEY, count, s->attributes.scale, slab.rows[0]);
     load_rows(job, unit, first, VALUE, count, 1.0f, slab.rows[1]);
     for (int64_t query = 0; query < s->tokens; query += stride) {
         int64_t queries = least(stride, s->tokens - query), padded = whole(queries, TILE_COLUMNS);
         const float *level = job->levels + packed * 2 * s->tokens + query;
-        score(s, slab.rows[0], packed_columns(job, packed, QUERY, query), padded, slab.scores[0]);
-        score(s, slab.rows[1], packed_columns(job, packed, RESULT, query), padded, slab.scores[1]);
+        score(s, slab.rows[0], rows, packed_columns(job, packed, QUERY, query), padded,
+              slab.scores[0]);
+        score(s, slab.rows[1], rows, packed_columns(job, packed, RESULT, query), padded,
+              slab.scores[1]);
         for (int64_t i = 0; i < count; i++) {
             simd()->attention->weigh_columns(slab.scores[0] + i * stride,
                                              slab.scores[1] + i * stride, queries, s->factor, level,
@@ -359,8 +371,8 @@ static void attend_keys(const struct job *job, int64_t packed, int64_t unit, int
             narrow_row(s, &slab, 1, i, queries);
         }
         const float *factor = query ? ones : NULL;
-        accumulate(s, &slab, 1, queries, packed_rows(job, packed, QUERY, query), 0, factor);
-        accumulate(s, &slab, 0, queries, packed_rows(job, packed, RESULT, query), 1, factor);
+        accumulate(s, &slab, 1, rows, queries, packed_rows(job, packed, QUERY, query), 0, factor);
+        accumulate(s, &slab, 0, rows, queries, packed_rows(job, packed, RESULT, query), 1, factor);
     }
     write_rows(job, unit, first, KEY, count, s->attributes.scale, slab.sums[0]);
     write_rows(job, unit, first, VALUE, count, 1.0f, slab.sums[1]);

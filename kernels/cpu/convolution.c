@@ -53,7 +53,17 @@ void convolution_prepare(struct convolution_state *s, void *prepared, void *scra
     s->prepared = prepared;
     s->alpha = convolution_mix(&s->operation);
     s->beta = s->operation.convolution.mix ? 1 - s->alpha : 1;
-    convolution_pack(s, prepared, scratch);
+    struct kernel_taps kernel =
+        kernel_taps_open(&s->operation, s->alpha, (float *)(void *)((char *)scratch + s->wide));
+    convolution_pack(s, &kernel, prepared, scratch);
+}
+
+void convolution_prepare_kernel(struct convolution_state *s, const struct kernel_taps *kernel,
+                                void *prepared, void *scratch)
+{
+    s->prepared = prepared;
+    s->alpha = s->beta = 1;
+    convolution_pack(s, kernel, prepared, scratch);
 }
 
 static const char *prepare(void *state, const struct operation *operation, void *prepared,

@@ -43,6 +43,7 @@ struct convolution_state {
     int threads;
     float alpha, beta; /* output = alpha·conv + beta·residual */
     size_t bias;       /* offset in the prepared block */
+    size_t wide;       /* offset in the scratch: kernels that are not f32 */
     const char *prepared;
 };
 
@@ -77,10 +78,9 @@ const char *convolution_open(struct convolution_state *state, const struct opera
 /* Read the mix factor and pack the weights of state->operation. */
 void convolution_prepare(struct convolution_state *state, void *prepared, void *scratch);
 
-/* The same of a convolution by Winograd, plain and without bias, whose kernel is not in its
- * operation. */
-void convolution_prepare_winograd(struct convolution_state *state,
-                                  const struct winograd_kernel *kernel, void *prepared);
+/* The same of a plain convolution without bias, whose kernel is not in its operation. */
+void convolution_prepare_kernel(struct convolution_state *state, const struct kernel_taps *kernel,
+                                void *prepared, void *scratch);
 
 /* Choose the way (slicewise: one that convolution_slices can run) and in_slices, out_slices; bytes
  * of the prepared block, of scratch to pack it, of the workspace. Returns NULL or a static
@@ -88,8 +88,9 @@ void convolution_prepare_winograd(struct convolution_state *state,
 const char *convolution_measure(struct convolution_state *state, bool slicewise,
                                 struct needs *needs);
 
-/* Pack weights and bias, scaled by alpha. */
-void convolution_pack(const struct convolution_state *state, void *prepared, void *scratch);
+/* Pack the weights of a kernel and the operation's bias, scaled by alpha. */
+void convolution_pack(const struct convolution_state *state, const struct kernel_taps *kernel,
+                      void *prepared, void *scratch);
 
 /* What a run reads and writes; residual may be NULL or the output itself. */
 struct convolution_maps {

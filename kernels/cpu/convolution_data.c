@@ -6,15 +6,6 @@
 
 #include <stdlib.h>
 
-enum { RUN = 256 /* elements of a kernel placed together */ };
-
-/* Where the kernel's element for a tap, an input and an output channel goes. */
-struct placement {
-    void *to;
-    bool bf16;
-    int64_t first, tap_step, in_step, out_step;
-};
-
 static const char *check(const struct operation *o, struct operation *forward)
 {
     *forward = convolution_forward(o, o->output, o->input[0]);
@@ -28,79 +19,28 @@ static const char *check(const struct operation *o, struct operation *forward)
     return NULL;
 }
 
-static struct weight mirrored_kernel(const struct operation *forward, const float *kernel)
-{
-    const int *k = forward->convolution.kernel;
-    return (struct weight){kernel,
-                           DTYPE_F32,
-                           5,
-                           {forward->input[0].shape.c, forward->output.shape.c, k[0], k[1], k[2]},
-                           false};
-}
-
-/* True where dx is a convolution of dy that goes by Winograd or by lines; *mirror is that one. */
+/* True where dx is left to the mirror: by Winograd, by lines, or with fewer products. */
 static bool find_mirror(const struct operation *gradient, const struct operation *forward,
                         struct operation *mirror)
 {
-    const struct convolution *c = &forward->convolution;
-    *mirror = (struct operation){
-        .kind = OP_CONVOLUTION,
-        .inputs = gradient->inputs,
-        .weights = 2,
-        .input = {gradient->input[0], gradient->input[1]},
-        .output = gradient->output,
-        .convolution = {.parts = 1, .residual = gradient->inputs == 2},
-    };
-    mirror->weight[0] = mirrored_kernel(forward, NULL);
-    for (int a = 0; a < AXES; a++) {
-        if (c->upsampled[a] || c->stride[a] != 1 || c->pad_front[a] >= c->kernel[a] ||
-            c->pad_back[a] >= c->kernel[a])
-            return false;
-        mirror->convolution.kernel[a] = c->kernel[a];
-        mirror->convolution.stride[a] = 1;
-        mirror->convolution.pad_front[a] = c->kernel[a] - 1 - c->pad_front[a];
-        mirror->convolution.pad_back[a] = c->kernel[a] - 1 - c->pad_back[a];
-    }
-    return !c->transposed && c->padding == PADDING_ZERO && !check_convolution(mirror) &&
-           (convolution_lines_suit(mirror) || winograd_suits(mirror));
+    if (!convolution_boxes_mirror(forward, mirror))
+        return false;
+    mirror->inputs = gradient->inputs;
+    mirror->input[1] = gradient->input[1];
+    mirror->convolution.residual = gradient->inputs == 2;
+    return convolution_boxes_there(forward) || convolution_lines_suit(mirror) ||
+           winograd_suits(mirror);
 }
 
-static int64_t kernel_count(const struct convolution_data *s)
-{
-    return s->forward.input[0].shape.c * s->forward.output.shape.c * s->taps;
-}
-
-/* From one tap's matrix to the next: an odd number of cache lines, so that the elements of all taps
- * that are written together fall into different sets of the caches. */
-static int64_t matrix_step(const struct convolution_data *s)
-{
-    int64_t line = 64 / (s->bf16 ? 2 : 4);
-    int64_t count = s->forward.input[0].shape.c * s->forward.output.shape.c;
-    return ((count + line - 1) / line | 1) * line;
-}
-
-/* True where Winograd reads the forward kernel as it lies. */
-static bool packs_forward(const struct convolution_data *s)
-{
-    const struct convolution_state *inner = s->inner;
-    return inner->winograd && s->forward.convolution.parts == 1 &&
-           s->forward.weight[0].dtype == DTYPE_F32;
-}
-
-static const char *create_mirror(struct convolution_data *s, struct needs *needs)
+static const char *create_mirror(struct convolution_data *s, const struct operation *mirror,
+                                 struct needs *needs)
 {
     int in_place;
-    size_t kernel = 0;
-    const char *why = cpu_convolution.create(&s->mirror, &s->inner, needs, &in_place);
-    if (why)
-        return why;
-    s->from_forward = packs_forward(s);
-    if (s->from_forward)
-        return NULL;
-    cpu_reserve(&kernel, kernel_count(s), sizeof(float));
-    if (__builtin_add_overflow(kernel, needs->scratch, &needs->scratch))
-        needs->scratch = SIZE_MAX;
-    return NULL;
+    const char *why = cpu_convolution.create(mirror, &s->inner, needs, &in_place);
+    s->boxed = convolution_boxes_there(&s->forward);
+    if (!why && s->boxed)
+        convolution_boxes_create(&s->boxes, &s->forward, mirror->input[0], needs);
+    return why;
 }
 
 static const char *create_products(struct convolution_data *s, struct needs *needs)
@@ -121,7 +61,7 @@ static const char *create_products(struct convolution_data *s, struct needs *nee
                     (PIXELS * COLUMNS + PIXELS) * (int64_t)sizeof(float);
     needs->algorithm = "direct";
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    cpu_reserve(&needs->scratch, s->taps, matrix_step(s) * element);
+    cpu_reserve(&needs->scratch, kernel_taps_scratch(s->taps, s->threads), sizeof(float));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
     return NULL;
 }
@@ -138,6 +78,7 @@ static void destroy(void *state)
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
+    struct operation mirror;
     struct convolution_data *s = calloc(1, sizeof *s);
     if (!s)
         return "out of memory";
@@ -150,8 +91,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
     s->bf16 = o->input[0].dtype == DTYPE_BF16 && o->output.dtype == DTYPE_BF16 && cpu_has_bf16() &&
               simd()->convolution->multiply_bf16;
     if (!why)
-        why = find_mirror(o, &s->forward, &s->mirror) ? create_mirror(s, needs)
-                                                      : create_products(s, needs);
+        why = find_mirror(o, &s->forward, &mirror) ? create_mirror(s, &mirror, needs)
+                                                   : create_products(s, needs);
+    s->wide = cpu_reserve(&needs->scratch, kernel_taps_floats(o), sizeof(float));
     if (!why &&
         (needs->prepared == SIZE_MAX || needs->scratch == SIZE_MAX || needs->workspace == SIZE_MAX))
         why = "the kernel is too large";
@@ -161,119 +103,41 @@ static const char *create(const struct operation *o, void **state, struct needs 
     return why;
 }
 
-static void place_run(const struct placement *p, const float *values, int64_t count,
-                      const int64_t *offset, int64_t start)
-{
-    uint16_t narrow[RUN];
-    if (p->bf16) {
-        f32_to_bf16(values, narrow, count);
-        for (int64_t e = 0; e < count; e++)
-            ((uint16_t *)p->to)[offset[e] + start] = narrow[e];
-    } else {
-        for (int64_t e = 0; e < count; e++)
-            ((float *)p->to)[offset[e] + start] = values[e];
-    }
-}
-
-/* Elements begin … of each row of a kernel, a row being an output channel (an input channel where
- * transposed), scaled by a. */
-static void place_elements(const struct convolution_data *s, const struct weight *w, float a,
-                           const struct placement *p, int64_t begin, int64_t count)
-{
-    const struct convolution *c = &s->forward.convolution;
-    int64_t offset[RUN], inner = c->transposed ? p->out_step : p->in_step;
-    int64_t outer = c->transposed ? p->in_step : p->out_step;
-    int64_t rows = c->transposed ? s->forward.input[0].shape.c : w->shape[0];
-    int64_t length = w->shape[1] * s->taps;
-    int64_t first = c->transposed ? c->first_channel * length : c->first_channel * s->taps;
-    for (int64_t e = 0; e < count; e++)
-        offset[e] = p->first + (begin + e) / s->taps * inner + (begin + e) % s->taps * p->tap_step;
-    for (int64_t row = 0; row < rows; row++) {
-        float values[RUN];
-        weight_to_f32(w, first + row * length + begin, count, values);
-        for (int64_t e = 0; e < count; e++)
-            values[e] *= a;
-        place_run(p, values, count, offset, row * outer);
-    }
-}
-
-/* All parts, their outputs one after another. */
-static void place_kernels(const struct convolution_data *s, struct placement p)
-{
-    const struct operation *f = &s->forward;
-    float a = convolution_mix(f);
-    for (int part = 0; part < f->convolution.parts; part++) {
-        const struct weight *w = &f->weight[2 * part];
-        int64_t out = w->shape[f->convolution.transposed ? 1 : 0];
-        int64_t elements = s->taps * (f->convolution.transposed ? out : f->input[0].shape.c);
-#pragma omp parallel for num_threads(cpu_team(s->threads, elements * f->output.shape.c))
-        for (int64_t e = 0; e < elements; e += RUN)
-            place_elements(s, w, a, &p, e, elements - e < RUN ? elements - e : RUN);
-        p.first += out * p.out_step;
-    }
-}
-
-/* Matrices (in, out) of each tap, then packed, chunk by chunk. */
-static void pack_products(const struct convolution_data *s, char *prepared, void *scratch)
-{
-    int64_t in = s->forward.input[0].shape.c, out = s->forward.output.shape.c;
-    int64_t chunks = (in + COLUMNS - 1) / COLUMNS, element = s->bf16 ? 2 : 4;
-    place_kernels(s, (struct placement){scratch, s->bf16, 0, matrix_step(s), out, 1});
-#pragma omp parallel for collapse(2) num_threads(cpu_team(s->threads, kernel_count(s)))
-    for (int64_t tap = 0; tap < s->taps; tap++)
-        for (int64_t chunk = 0; chunk < chunks; chunk++) {
-            int64_t first = chunk * COLUMNS, count = in - first < COLUMNS ? in - first : COLUMNS;
-            void *to = prepared + tap * s->tap_bytes + first * s->depth * element;
-            void *from = (char *)scratch + (tap * matrix_step(s) + first * out) * element;
-            if (s->bf16)
-                simd()->convolution->pack_bf16(from, count, out, to);
-            else
-                simd()->attention->pack_transposed((struct rows){from, DTYPE_F32, out}, count, out,
-                                                   to);
-        }
-}
-
-static void prepare_from_forward(struct convolution_data *s, void *prepared)
-{
-    const struct weight *w = &s->forward.weight[0];
-    convolution_prepare_winograd(
-        s->inner,
-        &(struct winograd_kernel){
-            .weights = (const float *)w->data + s->forward.convolution.first_channel * s->taps,
-            .out_step = s->taps,
-            .in_step = w->shape[1] * s->taps,
-            .mirrored = true,
-            .factor = convolution_mix(&s->forward),
-        },
-        prepared);
-}
-
 static const char *prepare(void *state, const struct operation *o, void *prepared, void *scratch)
 {
     struct convolution_data *s = state;
-    int64_t out = o->input[0].shape.c;
+    const struct kernel_packed packed = {s->bf16, s->depth, s->columns, s->tap_bytes};
     s->forward = convolution_forward(o, o->output, o->input[0]);
     s->prepared = prepared;
-    if (!s->inner) {
-        pack_products(s, prepared, scratch);
-        return NULL;
+    struct kernel_taps kernel = kernel_taps_open(&s->forward, convolution_mix(&s->forward),
+                                                 (float *)(void *)((char *)scratch + s->wide));
+    kernel.of_inputs = true;
+    kernel.mirrored = s->inner != NULL;
+    if (s->inner)
+        convolution_prepare_kernel(s->inner, &kernel, prepared, scratch);
+    else
+        kernel_taps_pack(&kernel, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
+                         prepared, scratch);
+    return NULL;
+}
+
+static const char *run_mirror(const struct convolution_data *s, const void *const *inputs,
+                              void *output, void *workspace)
+{
+    const void *of_mirror[] = {inputs[0], s->added ? inputs[1] : NULL};
+    if (s->boxed) {
+        of_mirror[0] = (const char *)workspace + s->boxes.at;
+#pragma omp parallel num_threads(cpu_team(s->threads, shape_count(s->boxes.s.shape)))
+        convolution_boxes_run(&s->boxes, inputs[0], workspace);
     }
-    if (s->from_forward) {
-        prepare_from_forward(s, prepared);
-        return NULL;
-    }
-    size_t kernel = 0;
-    cpu_reserve(&kernel, kernel_count(s), sizeof(float));
-    place_kernels(s, (struct placement){scratch, false, s->taps - 1, -1, out * s->taps, s->taps});
-    s->mirror.weight[0] = mirrored_kernel(&s->forward, scratch);
-    return cpu_convolution.prepare(s->inner, &s->mirror, prepared, (char *)scratch + kernel);
+    return cpu_convolution.run(s->inner, of_mirror, output, workspace);
 }
 
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_data *s = state;
     if (s->inner)
-        return cpu_convolution.run(s->inner, inputs, output, workspace);
+        return run_mirror(s, inputs, output, workspace);
     struct convolution_data_call call = {inputs[0], s->added ? inputs[1] : NULL, output};
     struct shape x = s->forward.input[0].shape;
     int64_t slices = x.n * x.d, units = slices * s->phases * s->blocks;

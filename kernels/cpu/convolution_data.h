@@ -1,12 +1,13 @@
-/* The gradient of a convolution's input. With stride 1 and zero padding it is the convolution of dy
- * with the mirrored kernel, which is left to cpu_convolution where that goes by Winograd or by
- * lines. The rest is made of matrix products as in convolution.h: for each tap, the outputs that
- * see each position of a block are collected, summed where there are several (at a repeated border,
- * or of an upsampled input), and multiplied with the tap's packed weights onto the unit's sums.
- * With strides a block holds positions that are a stride apart, which see the same taps. */
+/* The gradient of a convolution's input. Where there is a mirror (convolution_boxes.h) that goes by
+ * Winograd or by lines, or sums boxes, it is left to cpu_convolution. The rest is made of matrix
+ * products as in convolution.h: for each tap, the outputs that see each position of a block are
+ * collected, summed where there are several (at a repeated border, or of an upsampled input), and
+ * multiplied with the tap's packed weights onto the unit's sums. With strides a block holds
+ * positions that are a stride apart, which see the same taps. */
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_DATA_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_DATA_H
 
+#include "kernels/cpu/convolution_boxes.h"
 #include "kernels/cpu/convolution_map.h"
 
 struct convolution_data {
@@ -22,9 +23,10 @@ struct convolution_data {
     int64_t phases, blocks; /* of a slice; blocks of a phase */
     int threads;
     const char *prepared;
-    struct operation mirror; /* where `inner` is its state; else NULL */
-    void *inner;
-    bool from_forward; /* its weights are packed from the forward kernel, else a mirrored copy */
+    void *inner; /* the state of the mirror; else NULL */
+    struct convolution_boxes boxes;
+    bool boxed;  /* the mirror takes boxes */
+    size_t wide; /* offset in the scratch: kernels that are not f32 */
 };
 
 /* What a run reads and writes. */

@@ -1,38 +1,17 @@
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/convolution.h"
+#include "kernels/cpu/convolution_map.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
 
 #include <string.h>
-
-static int64_t weight_count(const struct weight *w)
-{
-    int64_t count = 1;
-    for (int i = 0; i < w->rank; i++)
-        count *= w->shape[i];
-    return count;
-}
-
-/* Floats of the widest part's kernel, where the file does not hold it as f32. */
-static int64_t widest_part(const struct operation *o)
-{
-    int64_t widest = 0;
-    for (int part = 0; part < o->convolution.parts; part++) {
-        const struct weight *w = &o->weight[2 * part];
-        if (w->dtype != DTYPE_F32 && weight_count(w) > widest)
-            widest = weight_count(w);
-    }
-    return widest;
-}
 
 static void measure_taps(struct convolution_state *s)
 {
     const struct operation *o = &s->operation;
     int64_t in = o->input[0].shape.c, element = s->bf16 ? 2 : 4;
     s->way = BY_TAPS;
-    s->taps = 1;
-    for (int a = 0; a < AXES; a++)
-        s->taps *= o->convolution.kernel[a];
+    s->taps = convolution_taps(&o->convolution);
     s->depth = s->bf16 ? convolution_rounded(in, 2) : in;
     s->columns = convolution_rounded(o->output.shape.c, COLUMNS_MULTIPLE);
     s->desk_bytes = convolution_rounded(PIXELS * s->depth * element, 64) +
@@ -44,21 +23,23 @@ static bool by_lines(const struct convolution_state *s)
     return s->way == BY_LINES || s->way == BY_LINES_SUMMED;
 }
 
-/* Numbers of a packed matrix that come from the kernel: of a tap or a line, for each output. */
-static int64_t packed_numbers(const struct convolution_state *s)
+/* Floats of a vector of columns of a kernel that goes by lines: as it lies, and one line. */
+static int64_t line_floats(const struct operation *o)
 {
-    const struct operation *o = &s->operation;
-    return o->input[0].shape.c * (by_lines(s) ? o->convolution.kernel[AXIS_W] : 1);
+    const struct convolution *c = &o->convolution;
+    return o->input[0].shape.c * (convolution_taps(c) + c->kernel[AXIS_W]) * COLUMNS_MULTIPLE;
 }
 
 static void measure_products(struct convolution_state *s, struct needs *needs)
 {
     const struct operation *o = &s->operation;
-    int64_t element = s->bf16 ? 2 : 4, count = o->output.shape.c * packed_numbers(s);
+    int64_t element = s->bf16 ? 2 : 4;
+    int64_t floats = by_lines(s)
+                         ? s->threads * line_floats(o)
+                         : kernel_taps_scratch(convolution_taps(&o->convolution), s->threads);
     s->tap_bytes = convolution_rounded(s->depth * s->columns * element, 64);
     cpu_reserve(&needs->prepared, s->taps, s->tap_bytes);
-    cpu_reserve(&needs->scratch, count + widest_part(o), sizeof(float));
-    cpu_reserve(&needs->scratch, count, sizeof(uint16_t));
+    cpu_reserve(&needs->scratch, floats, sizeof(float));
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
 }
 
@@ -77,44 +58,14 @@ const char *convolution_measure(struct convolution_state *s, bool slicewise, str
         if (why)
             return why;
         needs->algorithm = "winograd";
-        cpu_reserve(&needs->scratch, widest_part(o), sizeof(float));
     } else {
         measure_taps(s);
         measure_products(s, needs);
         needs->algorithm = "direct";
     }
+    s->wide = cpu_reserve(&needs->scratch, kernel_taps_floats(o), sizeof(float));
     s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
     return NULL;
-}
-
-/* One tap of all parts as a matrix (out, in) with rows of `stride`, scaled by alpha. `wide` keeps
- * the kernel in f32 from tap 0 on. */
-static void gather_tap(const struct convolution_state *s, int64_t tap, float *matrix,
-                       int64_t stride, float *wide)
-{
-    const struct operation *o = &s->operation;
-    const struct convolution *c = &o->convolution;
-    int64_t in = o->input[0].shape.c, taps = 1;
-    for (int a = 0; a < AXES; a++)
-        taps *= c->kernel[a];
-    for (int part = 0; part < c->parts; part++) {
-        const struct weight *w = &o->weight[2 * part];
-        const float *kernel = w->data;
-        if (w->dtype != DTYPE_F32) {
-            if (tap == 0 || c->parts > 1)
-                weight_to_f32(w, 0, weight_count(w), wide);
-            kernel = wide;
-        }
-        int64_t out = w->shape[c->transposed ? 1 : 0], all = w->shape[c->transposed ? 0 : 1];
-#pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < out; i++)
-            for (int64_t k = 0; k < in; k++) {
-                int64_t channel = k + c->first_channel;
-                int64_t at = c->transposed ? channel * out + i : i * all + channel;
-                matrix[i * stride + k] = s->alpha * kernel[at * taps + tap];
-            }
-        matrix += out * stride;
-    }
 }
 
 static void pack_bias(const struct convolution_state *s, float *bias)
@@ -131,84 +82,77 @@ static void pack_bias(const struct convolution_state *s, float *bias)
     }
 }
 
-/* Winograd takes the kernel as it is, in f32. */
-static void pack_winograd(const struct convolution_state *s, void *prepared, float *scratch)
+static struct kernel_packed packed_of(const struct convolution_state *s)
 {
-    const struct weight *w = &s->operation.weight[0];
-    int64_t out_step = weight_count(w) / w->shape[0];
-    if (w->dtype != DTYPE_F32)
-        weight_to_f32(w, 0, weight_count(w), scratch);
-    winograd_pack(s->winograd,
-                  &(struct winograd_kernel){
-                      .weights = w->dtype == DTYPE_F32 ? w->data : scratch,
-                      .out_step = out_step,
-                      .in_step = out_step / w->shape[1],
-                      .factor = s->alpha,
-                  },
-                  prepared);
+    return (struct kernel_packed){s->bf16, s->depth, s->columns, s->tap_bytes};
 }
 
-/* One line of the kernel as a matrix (out, kernel·in), as the input lies: a transposed
- * convolution's last tap sees the first pixel. */
-static void gather_line(const struct convolution_state *s, int64_t line, float *matrix, float *wide)
+/* Numbers of a line for a few columns as rows of their own, padded with zeros to depth. */
+static void place_summed(const struct convolution_state *s, const float *from, int64_t count,
+                         char *packed)
 {
-    const struct convolution *c = &s->operation.convolution;
-    int64_t in = s->operation.input[0].shape.c, width = c->kernel[AXIS_W];
-    for (int64_t kw = 0; kw < width; kw++)
-        gather_tap(s, line * width + kw, matrix + (c->transposed ? width - 1 - kw : kw) * in,
-                   width * in, wide);
-}
-
-/* Rows of a matrix (out, numbers) padded with zeros to depth, and zero rows up to columns. */
-static void pack_plain(const struct convolution_state *s, const void *matrix, int64_t numbers,
-                       void *packed)
-{
-    size_t element = s->bf16 ? 2 : 4, row = (size_t)numbers * element;
+    int64_t element = s->bf16 ? 2 : 4;
     memset(packed, 0, (size_t)s->tap_bytes);
-    for (int64_t i = 0; i < s->operation.output.shape.c; i++)
-        memcpy((char *)packed + (size_t)(i * s->depth) * element,
-               (const char *)matrix + (size_t)i * row, row);
-}
-
-static void pack_products(const struct convolution_state *s, void *prepared, void *scratch)
-{
-    int64_t numbers = packed_numbers(s), out = s->operation.output.shape.c;
-    float *matrix = scratch, *wide = matrix + out * numbers;
-    size_t end = 0;
-    cpu_reserve(&end, out * numbers + widest_part(&s->operation), sizeof(float));
-    uint16_t *narrow = (uint16_t *)(void *)((char *)scratch + end);
-    for (int64_t tap = 0; tap < s->taps; tap++) {
-        void *packed = (char *)prepared + tap * s->tap_bytes;
-        if (by_lines(s))
-            gather_line(s, tap, matrix, wide);
-        else
-            gather_tap(s, tap, matrix, numbers, wide);
-        if (s->bf16)
-            f32_to_bf16(matrix, narrow, out * numbers);
-        if (s->way == BY_LINES_SUMMED)
-            pack_plain(s, s->bf16 ? (const void *)narrow : matrix, numbers, packed);
-        else if (s->bf16)
-            simd()->convolution->pack_bf16(narrow, out, numbers, packed);
-        else
-            simd()->attention->pack_transposed((struct rows){matrix, DTYPE_F32, numbers}, out,
-                                               numbers, packed);
+    for (int64_t i = 0; i < count; i++) {
+        uint16_t narrow[COLUMNS_MULTIPLE];
+        const void *values = from + i * COLUMNS_MULTIPLE;
+        if (s->bf16) {
+            f32_to_bf16(values, narrow, COLUMNS_MULTIPLE);
+            values = narrow;
+        }
+        for (int64_t k = 0; k < s->operation.output.shape.c; k++)
+            memcpy(packed + (k * s->depth + i) * element, (const char *)values + k * element,
+                   (size_t)element);
     }
 }
 
-void convolution_prepare_winograd(struct convolution_state *s, const struct winograd_kernel *kernel,
-                                  void *prepared)
+/* Lines of the kernel, as the input lies: a transposed convolution's last tap sees the first
+ * pixel. */
+static void place_lines(const struct convolution_state *s, int64_t column, float *gathered,
+                        char *packed)
 {
-    s->prepared = prepared;
-    s->alpha = s->beta = 1;
-    winograd_pack(s->winograd, kernel, prepared);
-    pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
+    const struct convolution *c = &s->operation.convolution;
+    int64_t in = s->operation.input[0].shape.c, width = c->kernel[AXIS_W], taps = s->taps * width;
+    const struct kernel_packed matrix = packed_of(s);
+    float *line = gathered + in * taps * COLUMNS_MULTIPLE;
+    for (int64_t k = 0; k < s->taps; k++, packed += s->tap_bytes) {
+        for (int64_t kw = 0; kw < width; kw++)
+            for (int64_t i = 0; i < in; i++)
+                memcpy(line + ((c->transposed ? width - 1 - kw : kw) * in + i) * COLUMNS_MULTIPLE,
+                       gathered + (i * taps + k * width + kw) * COLUMNS_MULTIPLE,
+                       COLUMNS_MULTIPLE * sizeof *line);
+        if (s->way == BY_LINES_SUMMED)
+            place_summed(s, line, width * in, packed);
+        else
+            kernel_packed_place(&matrix, line, COLUMNS_MULTIPLE, 0, width * in, column, packed);
+    }
 }
 
-void convolution_pack(const struct convolution_state *s, void *prepared, void *scratch)
+static void pack_lines(const struct convolution_state *s, const struct kernel_taps *kernel,
+                       char *prepared, float *scratch)
 {
+    int64_t in = s->operation.input[0].shape.c, out = s->operation.output.shape.c;
+    int team = cpu_team(s->threads, in * out * kernel->taps);
+#pragma omp parallel for num_threads(team)
+    for (int64_t column = 0; column < out; column += COLUMNS_MULTIPLE) {
+        float *gathered = scratch + omp_get_thread_num() * line_floats(&s->operation);
+        kernel_taps_gather(kernel, column, convolution_at_most(out - column, COLUMNS_MULTIPLE), 0,
+                           in, COLUMNS_MULTIPLE, gathered);
+        place_lines(s, column, gathered, prepared);
+    }
+}
+
+void convolution_pack(const struct convolution_state *s, const struct kernel_taps *kernel,
+                      void *prepared, void *scratch)
+{
+    const struct operation *o = &s->operation;
+    const struct kernel_packed packed = packed_of(s);
     if (s->winograd)
-        pack_winograd(s, prepared, scratch);
+        winograd_pack(s->winograd, kernel, prepared);
+    else if (by_lines(s))
+        pack_lines(s, kernel, prepared, scratch);
     else
-        pack_products(s, prepared, scratch);
+        kernel_taps_pack(kernel, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
+                         prepared, scratch);
     pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
 }

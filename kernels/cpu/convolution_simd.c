@@ -29,8 +29,48 @@ static void finish(const struct convolution_sums *s)
         finish_pixels(s, DTYPE_F32);
 }
 
-/* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. In a panel of b two depths of a
- * column lie side by side. */
+/* Columns that lie in one panel whatever the instruction set's. */
+enum { PIECE = PANEL % COLUMNS_MULTIPLE ? COLUMNS_MULTIPLE / 2 : COLUMNS_MULTIPLE };
+
+/* Row `row` of the panel of a packed matrix that holds `column`, elements before that column; the
+ * row is *columns long. */
+INLINE int64_t panel_at(int64_t row, int64_t column, int64_t depth, int64_t *columns)
+{
+    int64_t start = column / PANEL * PANEL, rest = *columns - start;
+    *columns = rest < PANEL ? rest : PANEL;
+    return start * depth + row * *columns;
+}
+
+static void place_f32(const float *from, int64_t step, int64_t first, int64_t count, int64_t column,
+                      int64_t depth, int64_t columns, float *b)
+{
+    for (int64_t k = 0; k < COLUMNS_MULTIPLE; k += PIECE, column += PIECE) {
+        int64_t row = columns;
+        float *to = b + panel_at(first, column, depth, &row) + column % PANEL;
+        for (int64_t i = 0; i < count; i++)
+            memcpy(to + i * row, from + i * step + k, PIECE * sizeof *to);
+    }
+}
+
+/* Two depths of a column lie side by side. */
+static void place_bf16(const float *from, int64_t step, int64_t first, int64_t count,
+                       int64_t column, int64_t depth, int64_t columns, uint16_t *b)
+{
+    static const float zeros[COLUMNS_MULTIPLE];
+    for (int64_t k = 0; k < COLUMNS_MULTIPLE; k += PIECE, column += PIECE) {
+        int64_t row = columns;
+        uint16_t *to = b + panel_at(first, column, depth, &row) + column % PANEL * 2;
+        for (int64_t i = 0; i < count; i += 2) {
+            const float *even = from + i * step + k, *odd = i + 1 < count ? even + step : zeros;
+            uint32_t pair[PIECE];
+            for (int j = 0; j < PIECE; j++)
+                pair[j] = bf16_nearest(even[j]) | (uint32_t)bf16_nearest(odd[j]) << 16;
+            memcpy(to + i * row, pair, sizeof pair);
+        }
+    }
+}
+
+/* bf16 products need AVX-512 BF16, which cpu_has_bf16 asks for. */
 #if defined __AVX512F__
 #include <immintrin.h>
 
@@ -85,21 +125,8 @@ static BF16_PRODUCTS void multiply_bf16(int64_t rows, int64_t pairs, int64_t col
         }
 }
 
-static void pack_bf16(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b)
-{
-    int64_t padded = (count + COLUMNS_MULTIPLE - 1) / COLUMNS_MULTIPLE * COLUMNS_MULTIPLE;
-    int64_t pairs = (depth + 1) / 2;
-    for (int64_t column = 0; column < padded; column++) {
-        int64_t start = column / PANEL * PANEL;
-        int64_t columns = padded - start < PANEL ? padded - start : PANEL;
-        uint16_t *to = b + 2 * (start * pairs + column - start);
-        for (int64_t i = 0; i < 2 * pairs; i++)
-            to[i / 2 * 2 * columns + i % 2] =
-                column < count && i < depth ? from[column * depth + i] : 0;
-    }
-}
-
-const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, multiply_bf16, pack_bf16};
+const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, multiply_bf16, place_f32,
+                                                             place_bf16};
 #else
-const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, NULL, NULL};
+const struct convolution_simd SIMD_NAME(convolution_simd) = {finish, NULL, place_f32, place_bf16};
 #endif

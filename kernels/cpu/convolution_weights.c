@@ -27,12 +27,12 @@ static int64_t blocks_of(int64_t count, int64_t block)
 static void choose_chunks(struct convolution_weights *s)
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
-    int64_t width = set->vectors * set->lanes, out = s->forward.output.shape.c;
+    int64_t width = set->vectors * set->lanes, out = s->products.output.shape.c;
     int64_t most = CHUNK_FLOATS / (s->taps * width) / set->rows * set->rows;
     most = most < set->rows ? set->rows : at_most(most, WEIGHTS_ROWS);
     s->rows = convolution_rounded(blocks_of(out, blocks_of(out, most)), set->rows);
     s->row_chunks = blocks_of(out, s->rows);
-    s->panels = blocks_of(blocks_of(s->forward.input[0].shape.c, set->lanes), set->vectors);
+    s->panels = blocks_of(blocks_of(s->products.input[0].shape.c, set->lanes), set->vectors);
     most = at_most(CHUNK_FLOATS / (s->taps * width * s->rows), WEIGHTS_GROUP);
     s->column_chunks = blocks_of(s->panels, most > 1 ? most : 1);
     s->group = blocks_of(s->panels, s->column_chunks);
@@ -61,6 +61,7 @@ static void choose_memory(struct convolution_weights *s, struct needs *needs)
     int64_t floats = sizeof(float), steps = s->bf16 ? WEIGHTS_BLOCK / 2 : WEIGHTS_BLOCK;
     size_t desk = 0;
     cpu_reserve(&desk, WEIGHTS_BLOCK, sizeof(void *));
+    s->patches_at = cpu_reserve(&desk, s->patched ? WEIGHTS_BLOCK * s->patches.numbers : 0, floats);
     s->y_at = cpu_reserve(&desk, steps * s->rows, floats);
     s->x_at = cpu_reserve(&desk, steps * set->vectors * set->lanes, floats);
     s->sums_at = cpu_reserve(&desk, s->parts == 1 ? s->chunk_floats : 0, floats);
@@ -72,11 +73,12 @@ static void choose_memory(struct convolution_weights *s, struct needs *needs)
 
 static void choose_bias(struct convolution_weights *s, struct needs *needs)
 {
-    int64_t parts = at_most(TASKS, blocks_of(s->outputs, BIAS_OUTPUTS));
-    s->bias_outputs = convolution_rounded(blocks_of(s->outputs, parts), WEIGHTS_BLOCK);
-    s->bias_parts = blocks_of(s->outputs, s->bias_outputs);
-    s->bias_at =
-        cpu_reserve(&needs->workspace, s->bias_parts * s->forward.output.shape.c, sizeof(float));
+    struct shape y = s->forward.output.shape;
+    int64_t outputs = shape_count(y) / y.c;
+    int64_t parts = at_most(TASKS, blocks_of(outputs, BIAS_OUTPUTS));
+    s->bias_outputs = convolution_rounded(blocks_of(outputs, parts), WEIGHTS_BLOCK);
+    s->bias_parts = blocks_of(outputs, s->bias_outputs);
+    s->bias_at = cpu_reserve(&needs->workspace, s->bias_parts * y.c, sizeof(float));
 }
 
 static const char *check(const struct operation *o, struct operation *forward)
@@ -94,21 +96,60 @@ static void destroy(void *state)
     struct convolution_weights *s = state;
     winograd_weights_destroy(s->winograd);
     convolution_map_destroy(&s->map);
+    convolution_patches_destroy(&s->patches);
     free(s);
+}
+
+/* Products that give, for each pixel of the convolution's output, all of a patch. */
+static struct operation pointwise(const struct convolution_patches *patches)
+{
+    struct operation o = {.kind = OP_CONVOLUTION, .inputs = 1};
+    o.convolution = (struct convolution){.kernel = {1, 1, 1}, .stride = {1, 1, 1}, .parts = 1};
+    o.input[0] = o.output = patches->of.output;
+    o.output.dtype = patches->of.input[0].dtype;
+    o.output.shape.c = patches->numbers;
+    return o;
+}
+
+static const char *choose_products(struct convolution_weights *s, struct needs *needs)
+{
+    const struct operation *f = &s->forward;
+    struct operation mirror;
+    bool one = f->convolution.parts == 1, boxes = convolution_boxes_there(f);
+    bool few = f->output.shape.c <= PATCH_CHANNELS && f->input[0].shape.c > PATCH_CHANNELS;
+    s->mirrored = one && (boxes || few) && convolution_boxes_mirror(f, &mirror);
+    s->boxed = s->mirrored && boxes;
+    s->products = s->mirrored ? mirror : *f;
+    if (s->boxed) {
+        s->products.input[0].dtype = DTYPE_F32;
+        convolution_boxes_create(&s->boxes, f, s->products.input[0], needs);
+    }
+    s->patched = one && s->products.input[0].shape.c <= PATCH_CHANNELS;
+    if (s->patched) {
+        if (convolution_patches_create(&s->patches, &s->products))
+            return "out of memory";
+        s->products = pointwise(&s->patches);
+    }
+    s->bf16 = s->products.input[0].dtype == DTYPE_BF16 && s->products.output.dtype == DTYPE_BF16 &&
+              cpu_has_bf16() && simd()->convolution_weights->multiply_bf16;
+    return NULL;
 }
 
 static const char *choose(struct convolution_weights *s, struct needs *needs)
 {
-    const struct operation *f = &s->forward;
-    struct shape y = f->output.shape;
-    const char *why = NULL;
+    const struct operation *f = &s->products;
+    const char *why = choose_products(s, needs);
+    if (why)
+        return why;
     if (convolution_map_create(&s->map, f))
         return "out of memory";
+    struct shape y = f->output.shape;
     s->outputs = y.n * y.d * y.h * y.w;
     s->taps = convolution_taps(&f->convolution);
     choose_bias(s, needs);
-    needs->algorithm = winograd_weights_suits(f) ? "winograd" : "direct";
-    if (winograd_weights_suits(f)) {
+    bool winograd = !s->mirrored && !s->patched && winograd_weights_suits(f);
+    needs->algorithm = winograd ? "winograd" : "direct";
+    if (winograd) {
         why = winograd_weights_create(&s->winograd, f, &s->map, needs);
     } else {
         choose_chunks(s);
@@ -129,8 +170,6 @@ static const char *create(const struct operation *o, void **state, struct needs 
     if (!s)
         return "out of memory";
     s->forward = forward;
-    s->bf16 = o->input[0].dtype == DTYPE_BF16 && o->input[1].dtype == DTYPE_BF16 &&
-              cpu_has_bf16() && simd()->convolution_weights->multiply_bf16;
     s->threads = omp_get_max_threads();
     *needs = (struct needs){0};
     *in_place = -1;
@@ -165,19 +204,52 @@ static int part_of(const struct operation *forward, int64_t *channel)
     return part;
 }
 
+/* Where tap `tap` of an input channel and an output channel of a part lies in the gradient, which
+ * is NULL where it is not wanted; *in_step and *out_step are from one channel to the next. */
+static float *find_gradient(const struct convolution_weights *s, int part, int64_t out, int64_t in,
+                            int64_t tap, int64_t *in_step, int64_t *out_step)
+{
+    const struct convolution *c = &s->forward.convolution;
+    int64_t taps = convolution_taps(c), row = s->forward.weight[2 * part].shape[1] * taps;
+    float *gradient = s->forward.gradient[2 * part];
+    *in_step = c->transposed ? row : taps;
+    *out_step = c->transposed ? taps : row;
+    return gradient ? gradient + out * *out_step + (c->first_channel + in) * *in_step + tap : NULL;
+}
+
+/* Sums of one number of the patches with `count` channels of the other map. */
+static void add_patch(const struct convolution_weights *s, int64_t number, int64_t first,
+                      int64_t count, const float *sums)
+{
+    int64_t channels = s->patches.of.input[0].shape.c, in_step, out_step;
+    int64_t tap = number / channels, channel = number % channels;
+    int64_t last = s->patches.numbers / channels - 1;
+    float *to = s->mirrored ? find_gradient(s, 0, channel, first, last - tap, &in_step, &out_step)
+                            : find_gradient(s, 0, first, channel, tap, &in_step, &out_step);
+    if (to)
+        simd()->convolution_weights->add_transposed(sums, count, 1, count, s->alpha, to,
+                                                    s->mirrored ? in_step : out_step);
+}
+
 void convolution_weights_add(const struct convolution_weights *s, int64_t out, int64_t in,
                              int64_t count, int64_t tap, int64_t taps, const float *sums,
                              int64_t step)
 {
-    const struct convolution *c = &s->forward.convolution;
-    int part = part_of(&s->forward, &out);
-    int64_t row = s->forward.weight[2 * part].shape[1] * s->taps;
-    int64_t in_step = c->transposed ? row : s->taps, out_step = c->transposed ? s->taps : row;
-    float *to = s->forward.gradient[2 * part];
-    if (to)
-        simd()->convolution_weights->add_transposed(
-            sums, step, taps, count, s->alpha,
-            to + out * out_step + (c->first_channel + in) * in_step + tap, in_step);
+    const struct convolution_weights_simd *set = simd()->convolution_weights;
+    int64_t in_step, out_step;
+    if (s->patched) {
+        add_patch(s, out, in, count, sums);
+    } else if (s->mirrored) {
+        float *to = find_gradient(s, 0, in, out, 0, &in_step, &out_step);
+        if (to)
+            set->add_transposed(sums + (taps - 1) * step, -step, taps, count, s->alpha, to,
+                                out_step);
+    } else {
+        int part = part_of(&s->forward, &out);
+        float *to = find_gradient(s, part, out, in, tap, &in_step, &out_step);
+        if (to)
+            set->add_transposed(sums, step, taps, count, s->alpha, to, in_step);
+    }
 }
 
 /* Add the sums of a register tile of a chunk to the gradient, those of the parts, `step` apart, in
@@ -187,13 +259,13 @@ static void add_tile(const struct convolution_weights *s,
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
     int64_t panel_floats = s->rows / set->rows * s->tile_floats, first;
-    int64_t in = s->forward.input[0].shape.c, out = chunk->row * s->rows + tile * set->rows;
+    int64_t in = s->products.input[0].shape.c, out = chunk->row * s->rows + tile * set->rows;
     float *sums = chunk->sums + tile * s->tile_floats;
     for (int64_t part = 1; part < s->parts; part++)
         for (int64_t k = 0; k < s->taps * s->group; k++)
             set->add(sums + part * step + k * panel_floats, s->tile_floats,
                      sums + k * panel_floats);
-    for (int64_t i = 0; i < at_most(set->rows, s->forward.output.shape.c - out); i++)
+    for (int64_t i = 0; i < at_most(set->rows, s->products.output.shape.c - out); i++)
         for (int64_t k = 0; k < s->group && chunk->column * s->group + k < s->panels; k++) {
             int vectors =
                 convolution_weights_panel(in, s->panels, chunk->column * s->group + k, &first);
@@ -254,7 +326,7 @@ static void run_products(const struct convolution_weights *s, const void *const 
 static void sum_bias(const struct convolution_weights *s, const void *dy, int64_t part, float *sums)
 {
     struct tensor y = s->forward.output;
-    int64_t end = at_most((part + 1) * s->bias_outputs, s->outputs);
+    int64_t end = at_most((part + 1) * s->bias_outputs, shape_count(y.shape) / y.shape.c);
     memset(sums, 0, (size_t)y.shape.c * sizeof *sums);
     for (int64_t i = part * s->bias_outputs; i < end; i += WEIGHTS_BLOCK)
         for (int64_t c = 0; c < y.shape.c; c += WEIGHTS_ROWS) {
@@ -279,22 +351,41 @@ static void add_bias(const struct convolution_weights *s, const float *sums)
     }
 }
 
+/* The maps that are multiplied: in the places of x and dy. For every thread of a team to call. */
+static void find_maps(const struct convolution_weights *s, const void *const *inputs,
+                      void *workspace, const void *map[2])
+{
+    const void *x = inputs[0], *y = inputs[1];
+    if (s->boxed)
+        convolution_boxes_run(&s->boxes, inputs[1], workspace);
+    if (s->mirrored) {
+        x = s->boxed ? (const char *)workspace + s->boxes.at : inputs[1];
+        y = inputs[0];
+    }
+    map[0] = s->patched ? y : x;
+    map[1] = s->patched ? x : y;
+}
+
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)
 {
     const struct convolution_weights *s = state;
     int64_t c = s->forward.output.shape.c;
     float *bias = (float *)(void *)((char *)workspace + s->bias_at);
-    int team = cpu_team(s->threads, s->outputs * c * s->taps * s->forward.input[0].shape.c / 64);
+    int team = cpu_team(s->threads, s->outputs * s->products.output.shape.c * s->taps *
+                                        s->products.input[0].shape.c / 64);
     *(float *)output = 0;
 #pragma omp parallel num_threads(team)
     {
 #pragma omp for schedule(dynamic)
         for (int64_t part = 0; part < (s->bias_wanted ? s->bias_parts : 0); part++)
             sum_bias(s, inputs[1], part, bias + part * c);
-        if (s->wanted && s->winograd)
+        if (s->wanted && s->winograd) {
             winograd_weights_run(s->winograd, s, inputs[0], inputs[1], workspace);
-        else if (s->wanted)
-            run_products(s, inputs, workspace);
+        } else if (s->wanted) {
+            const void *map[2];
+            find_maps(s, inputs, workspace, map);
+            run_products(s, map, workspace);
+        }
     }
     if (s->bias_wanted)
         add_bias(s, bias);

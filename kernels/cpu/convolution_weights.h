@@ -1,5 +1,9 @@
 /* The gradient of a convolution's kernel: by winograd_weights.h where that suits, else for each tap
- * a matrix product of dy and x over all outputs of all samples, as follows.
+ * a matrix product of dy and x over all outputs of all samples, as follows. Where
+ * convolution_boxes.h sums boxes, in f32, it is the mirror whose gradient this makes, of boxes and
+ * x in the places of x and dy; so too where dy has few channels. Where what then is x has few,
+ * products are of the other map and patches of this one, of all taps at once, in the places of x
+ * and dy.
  *
  * The kernel is cut into chunks of `rows` output and `group` panels of input channels, whose sums
  * over all taps stay in the second-level cache; the outputs into `parts`, and these into blocks. A
@@ -9,6 +13,8 @@
 #ifndef OCTPIPE_KERNELS_CPU_CONVOLUTION_WEIGHTS_H
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_WEIGHTS_H
 
+#include "kernels/cpu/convolution_boxes.h"
+#include "kernels/cpu/convolution_patches.h"
 #include "kernels/cpu/winograd_weights.h"
 
 enum {
@@ -19,7 +25,11 @@ enum {
 };
 
 struct convolution_weights {
-    struct operation forward; /* with the gradients */
+    struct operation forward;  /* with the gradients */
+    struct operation products; /* the same, its mirror, or a pointwise one that gives patches */
+    struct convolution_boxes boxes;
+    struct convolution_patches patches;
+    bool mirrored, boxed, patched;
     struct convolution_map map;
     struct winograd_weights *winograd; /* NULL: by matrix products */
     bool bf16;                         /* products of bf16, else of f32 */
@@ -28,6 +38,7 @@ struct convolution_weights {
     int64_t panels, group, column_chunks; /* panels in all, of a chunk */
     int64_t tile_floats, chunk_floats;    /* sums of a register tile, of a chunk */
     int64_t outputs, parts, part_outputs; /* of all samples, of a part */
+    size_t patches_at;                    /* in a desk: of a block */
     size_t y_at, x_at, sums_at;           /* a block's dy, a panel's x, sums where parts == 1 */
     size_t desk_bytes;                    /* workspace of a thread */
     int64_t bias_parts, bias_outputs;     /* outputs of a part */

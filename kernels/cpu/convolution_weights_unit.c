@@ -41,14 +41,14 @@ static bool next_run(struct shape y, int64_t begin, int64_t count, struct run *r
 static bool find_pixels(const struct convolution_weights *s, const char *x, int64_t begin,
                         int64_t count, int64_t t, int64_t channel, const void **pixel)
 {
-    struct tensor in = s->forward.input[0];
+    struct tensor in = s->products.input[0];
     const struct convolution_axis *d = &s->map.axis[AXIS_D], *h = &s->map.axis[AXIS_H],
                                   *w = &s->map.axis[AXIS_W];
     int64_t tap[AXES], size = dtype_size(in.dtype), step = in.shape.c * size;
     bool any = false;
-    convolution_tap(&s->forward.convolution, t, tap);
+    convolution_tap(&s->products.convolution, t, tap);
     struct run run = {0};
-    while (next_run(s->forward.output.shape, begin, count, &run)) {
+    while (next_run(s->products.output.shape, begin, count, &run)) {
         int64_t z = d->source[tap[AXIS_D] * d->out + run.z];
         int64_t y = h->source[tap[AXIS_H] * h->out + run.y];
         const int32_t *source = w->source + tap[AXIS_W] * w->out + run.first;
@@ -79,8 +79,8 @@ static void multiply_tap(const struct convolution_weights *s,
                          int64_t count, float *to)
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
-    int64_t in = s->forward.input[0].shape.c, steps = s->bf16 ? (count + 1) / 2 : count;
-    int64_t rows = at_most(s->rows, s->forward.output.shape.c - task->row * s->rows), start, first;
+    int64_t in = s->products.input[0].shape.c, steps = s->bf16 ? (count + 1) / 2 : count;
+    int64_t rows = at_most(s->rows, s->products.output.shape.c - task->row * s->rows), start, first;
     const float *y = (const float *)(void *)(task->desk + s->y_at);
     float *x = (float *)(void *)(task->desk + s->x_at);
     convolution_weights_panel(in, s->panels, task->column * s->group, &start);
@@ -88,7 +88,7 @@ static void multiply_tap(const struct convolution_weights *s,
         int vectors = convolution_weights_panel(in, s->panels, task->column * s->group + k, &first);
         int64_t width = vectors * set->lanes;
         float *tile = to + k * (s->rows / set->rows) * s->tile_floats;
-        pack(s, pixel, s->forward.input[0].dtype, count, first - start, at_most(width, in - first),
+        pack(s, pixel, s->products.input[0].dtype, count, first - start, at_most(width, in - first),
              width, x);
         for (int64_t c = 0; c < rows; c += set->rows, tile += s->tile_floats)
             if (s->bf16)
@@ -102,16 +102,21 @@ static void multiply_tap(const struct convolution_weights *s,
 static void sum_block(const struct convolution_weights *s, const void *x, const void *dy,
                       const struct convolution_weights_task *task, int64_t begin, int64_t count)
 {
-    struct tensor out = s->forward.output;
+    struct tensor out = s->products.output;
     const void **pixel = (const void **)(void *)task->desk;
     int64_t channel = task->row * s->rows, start, pixel_bytes = out.shape.c * dtype_size(out.dtype);
+    const char *rows = (const char *)dy + begin * pixel_bytes;
+    if (s->patched) {
+        convolution_patches_fill(&s->patches, dy, begin, count, task->desk + s->patches_at);
+        rows = task->desk + s->patches_at;
+    }
     for (int64_t i = 0; i < count; i++)
-        pixel[i] = (const char *)dy + (begin + i) * pixel_bytes + channel * dtype_size(out.dtype);
+        pixel[i] = rows + i * pixel_bytes + channel * dtype_size(out.dtype);
     if (count % 2)
         pixel[count] = zeros;
     pack(s, pixel, out.dtype, count, 0, at_most(s->rows, out.shape.c - channel), s->rows,
          (float *)(void *)(task->desk + s->y_at));
-    convolution_weights_panel(s->forward.input[0].shape.c, s->panels, task->column * s->group,
+    convolution_weights_panel(s->products.input[0].shape.c, s->panels, task->column * s->group,
                               &start);
     for (int64_t t = 0; t < s->taps; t++)
         if (find_pixels(s, x, begin, count, t, start, pixel))

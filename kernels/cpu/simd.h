@@ -14,6 +14,9 @@
 struct convert_simd {
     void (*f32_to_bf16)(const float *from, uint16_t *to, int64_t count);
     void (*bf16_to_f32)(const uint16_t *from, float *to, int64_t count);
+    /* to[j·step + i] = factor·from[i][j] for i < rows, 0 up to `width`, 16 at most; j < count. */
+    void (*transpose)(const float *const *from, int64_t rows, int64_t count, float factor,
+                      float *to, int64_t width, int64_t step);
 };
 
 /* A matrix of f32 or bf16 rows of c channels, each row `stride` elements after the last. */
@@ -137,12 +140,17 @@ struct convolution_sums {
 struct convolution_simd {
     void (*finish)(const struct convolution_sums *sums);
     /* c (rows, columns; ldc) = (first ? 0 : c) + a (rows, 2·pairs; lda) · b, bf16 products summed
-     * in f32. rows is a multiple of 8, columns one of 16; b is packed. This and pack_bf16 are NULL
-     * in sets without bf16 products; to be called only where cpu_has_bf16. */
+     * in f32. rows is a multiple of 8, columns one of 16; b is packed. NULL in sets without bf16
+     * products; to be called only where cpu_has_bf16. */
     void (*multiply_bf16)(int64_t rows, int64_t pairs, int64_t columns, const uint16_t *a,
                           int64_t lda, const uint16_t *b, float *c, int64_t ldc, bool first);
-    /* Pack the transpose of `from` (count, depth), padded with zeros to 16 columns and pairs. */
-    void (*pack_bf16)(const uint16_t *from, int64_t count, int64_t depth, uint16_t *b);
+    /* Columns column … column+15 of a packed matrix b (depth, columns), both multiples of 16: rows
+     * first … first+count−1 of it, row i at from + i·step. For bf16 depth and first are even, and
+     * the last of an odd number of rows is followed by one of zeros. */
+    void (*place_f32)(const float *from, int64_t step, int64_t first, int64_t count, int64_t column,
+                      int64_t depth, int64_t columns, float *b);
+    void (*place_bf16)(const float *from, int64_t step, int64_t first, int64_t count,
+                       int64_t column, int64_t depth, int64_t columns, uint16_t *b);
 };
 
 /* Products of a convolution with the lines of its kernel: pixel i sees `depth` elements under line

@@ -175,27 +175,6 @@ static void planes_of(const struct winograd *w, int64_t plane, int64_t *first, i
     *end = w->phases == 2 ? of_phases[plane][1] : plane + 1;
 }
 
-/* All taps of `count` input channels and a vector of output channels from `out` on, (channel, tap,
- * lanes); output channels behind the last are zero. */
-static void gather_taps(const struct winograd *w, const struct winograd_kernel *kernel, int64_t out,
-                        int64_t channel, int64_t count, int64_t taps, float *to)
-{
-    int64_t lanes = w->simd->lanes, filled = at_most(lanes, w->out.c - out);
-    bool by_lanes = kernel->in_step < kernel->out_step;
-    if (filled < lanes)
-        memset(to, 0, (size_t)(count * taps * lanes) * sizeof *to);
-    int64_t outer = by_lanes ? filled : count, inner = by_lanes ? count : filled;
-    int64_t first = kernel->mirrored ? taps - 1 : 0, step = kernel->mirrored ? -1 : 1;
-    for (int64_t i = 0; i < outer; i++)
-        for (int64_t k = 0; k < inner; k++) {
-            int64_t lane = by_lanes ? i : k, c = by_lanes ? k : i;
-            const float *from = kernel->weights + (out + lane) * kernel->out_step +
-                                (channel + c) * kernel->in_step + first;
-            for (int64_t t = 0; t < taps; t++)
-                to[(c * taps + t) * lanes + lane] = kernel->factor * from[t * step];
-        }
-}
-
 /* One plane of a channel's gathered taps, to `to` (3×3, lanes). */
 static void pack_plane(const struct winograd *w, const float *taps, int64_t plane, void *to)
 {
@@ -215,16 +194,17 @@ static void pack_plane(const struct winograd *w, const float *taps, int64_t plan
 }
 
 /* Packed: (phases·planes, vectors of output channels, input channels, 3×3, lanes). */
-void winograd_pack(const struct winograd *w, const struct winograd_kernel *kernel, void *packed)
+void winograd_pack(const struct winograd *w, const struct kernel_taps *kernel, void *packed)
 {
     int64_t lanes = w->simd->lanes, vectors = vectors_of(w, w->out.c);
     int64_t taps = (w->phases == 2 ? 3 : w->planes) * TAPS, bytes = dtype_size(w->type);
-#pragma omp parallel for collapse(2)
+#pragma omp parallel for collapse(2) num_threads(cpu_team(w->threads, w->in.c * w->out.c * taps))
     for (int64_t v = 0; v < vectors; v++)
         for (int64_t channel = 0; channel < w->in.c; channel += PACKED_CHANNELS) {
             float gathered[PACKED_CHANNELS * 3 * TAPS * LANES_MOST];
             int64_t count = at_most(PACKED_CHANNELS, w->in.c - channel);
-            gather_taps(w, kernel, v * lanes, channel, count, taps, gathered);
+            kernel_taps_gather(kernel, v * lanes, at_most(lanes, w->out.c - v * lanes), channel,
+                               count, lanes, gathered);
             for (int64_t plane = 0; plane < w->phases * w->planes; plane++)
                 for (int64_t c = 0; c < count; c++)
                     pack_plane(w, gathered + c * taps * lanes, plane,

@@ -10,6 +10,7 @@
 #ifndef OCTPIPE_KERNELS_CPU_WINOGRAD_H
 #define OCTPIPE_KERNELS_CPU_WINOGRAD_H
 
+#include "kernels/cpu/kernel_taps.h"
 #include "kernels/operation.h"
 
 struct winograd;
@@ -35,17 +36,7 @@ const char *winograd_create(struct winograd **winograd, const struct operation *
                             struct needs *needs);
 void winograd_destroy(struct winograd *winograd); /* NULL is fine */
 
-/* f32 weights as they lie: tap t of output o and input i at o·out_step + i·in_step + t, where
- * mirrored + the last tap − t. They are multiplied by factor. */
-struct winograd_kernel {
-    const float *weights;
-    int64_t out_step, in_step;
-    bool mirrored;
-    float factor;
-};
-
-void winograd_pack(const struct winograd *winograd, const struct winograd_kernel *kernel,
-                   void *packed);
+void winograd_pack(const struct winograd *winograd, const struct kernel_taps *kernel, void *packed);
 
 void winograd_run(const struct winograd *winograd, const struct winograd_call *call);
 

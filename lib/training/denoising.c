@@ -1,5 +1,6 @@
 #include "lib/training/denoising.h"
 
+#include "lib/engine/upsampling.h"
 #include "lib/models/denoiser.h"
 #include "lib/models/loss_layers.h"
 #include "lib/training/denoising_parts.h"
@@ -131,6 +132,7 @@ static int build(struct denoising *d, struct error *error)
     int target = layer_input(&b, o->batch, d->slices, d->c, d->h, d->w);
     int x = layer_channels_last(&b, inputs, d->dims == 2 ? 2 : 1, false);
     int y = unet_build(&b, &config, x, t);
+    graph_fuse_upsampling(b.graph);
     int loss = layer_loss(&b, d->squared ? LOSS_L2 : LOSS_L1, y,
                           layer_channels_last(&b, &target, 1, true), 1.0f);
     layer_scalar_output(&b, loss);

@@ -1,5 +1,6 @@
 #include "lib/training/reconstruction_parts.h"
 
+#include "lib/engine/upsampling.h"
 #include "lib/metrics/similarity.h"
 #include "lib/training/train_picture.h"
 
@@ -33,6 +34,7 @@ static int plan(struct reconstruction *r, bool judged, struct train_memory memor
     if (train_network_begin(&b, r->weights, r->stage.activations, error))
         return -1;
     reconstruction_build(r, &b, &g);
+    graph_fuse_upsampling(b.graph);
     if (g.latents >= 0 && note_latents(r, &b, &g))
         return -1;
     r->extras = g.extras;

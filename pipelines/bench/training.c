@@ -123,6 +123,7 @@ static void build(struct task *task, struct weights *weights)
                    : layer_fail(&task->builder, "%s is not trained by itself", name);
     layer_scalar_output(&task->builder, loss);
     filter_check(task->filter, task->builder.failed ? -1 : 0);
+    graph_fuse_upsampling(graph);
 }
 
 static bool is_one_of(const char *name, const char *const *parts)
@@ -160,7 +161,6 @@ static int64_t choose_learning(struct task *task, struct parameters *parameters)
 static struct network *open_forward(struct task *task)
 {
     struct network *network;
-    graph_fuse_upsampling(task->builder.graph);
     filter_check(task->filter, network_create(&network, task->builder.graph,
                                               task->bench->settings.backend, &task->filter->error));
     return network;

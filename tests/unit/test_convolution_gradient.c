@@ -71,6 +71,9 @@ static const struct trial trials[] = {
     {1, 3, 4, 5, 17, 16, SAME_3D, .parts = 1, .upsampled = {true, true, true}},
     {1, 1, 4, 3, 6, 8, SAME_2D, .replicate = true, .parts = 1, .upsampled = {false, true, true}},
     {2, 4, 5, 6, 6, 12, SAME_3D, .mix = true, .parts = 1},
+    {1, 3, 6, 7, 20, 3, SAME_3D, .parts = 1, .more = 2},   /* few outputs: patches of dy */
+    {2, 1, 50, 49, 2, 19, SAME_2D, .parts = 1, .more = 1}, /* few inputs, several parts */
+    {1, 2, 4, 5, 9, 2, SAME_3D, .parts = 1, .upsampled = {true, true, true}},
     {1, 5, 8, 9, 20, 17, SAME_3D, .parts = 1},                         /* Winograd */
     {1, 3, 8, 9, 20, 17, SAME_3D, .mix = true, .parts = 1, .more = 2}, /* the same */
     {1, 1, 46, 49, 16, 17, SAME_2D, .parts = 1}, /* several parts of Winograd's */

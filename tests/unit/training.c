@@ -1,5 +1,6 @@
 #include "tests/unit/training.h"
 #include "lib/engine/gradient.h"
+#include "lib/engine/upsampling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,6 +123,7 @@ void training_differentiate(struct training *t, int loss, int wanted, const char
     struct gradient_seed seed = {loss, -1};
     struct gradient_request request = {&seed, 1, 0, &wanted, name ? 1 : 0};
     int gradient = -1;
+    graph_fuse_upsampling(t->builder.graph);
     check(t, graph_differentiate(t->builder.graph, &request, &gradient, &t->error));
     if (name)
         training_output(t, gradient, name, slices);
