@@ -31,28 +31,11 @@ static const struct program program = {
     .options = options,
 };
 
-/* With area, the voxels beyond the last block stay out. */
-static struct resize_size size_of(struct filter *filter, const struct array *in)
-{
-    static const char axes[] = "DHW";
-    struct resize_size size;
-    for (int i = 0; i < 3; i++) {
-        int64_t f = factor.extent[i], extent = in->shape[i];
-        if (f < 1 || f > extent)
-            filter_fail(filter, "factor %lld does not fit %lld elements along %c", (long long)f,
-                        (long long)extent, axes[i]);
-        size.in[i] = size.used[i] = extent;
-        size.out[i] = extent / f;
-        if (method == RESIZE_AREA)
-            size.used[i] = size.out[i] * f;
-    }
-    return size;
-}
-
 int main(int argc, char **argv)
 {
     struct filter filter;
     struct array in;
+    struct resize_size size;
     filter_start(&filter, &program, argc, argv);
     if (factor.rank != 1 && factor.rank != 3)
         filter_fail(&filter, "--factor has %d numbers, not one or three", factor.rank);
@@ -60,7 +43,8 @@ int main(int argc, char **argv)
         factor.extent[1] = factor.extent[2] = factor.extent[0];
     while (filter_next(&filter, &in)) {
         resize_filter_expect(&filter, (enum resize_method)method, &in);
-        struct resize_size size = size_of(&filter, &in);
+        filter_check(&filter, resize_by_factor(&size, (enum resize_method)method, in.shape,
+                                               factor.extent, &filter.error));
         resize_filter(&filter, (enum resize_method)method, &in, &size);
     }
     return filter_finish(&filter);

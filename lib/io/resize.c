@@ -88,6 +88,20 @@ static int set_axis(struct axis *axis, enum resize_method method, int64_t in, in
     return 0;
 }
 
+int resize_by_factor(struct resize_size *size, enum resize_method method, const int64_t in[3],
+                     const int64_t factor[3], struct error *error)
+{
+    for (int i = 0; i < 3; i++) {
+        if (factor[i] < 1 || factor[i] > in[i])
+            return error_set(error, "factor %lld does not fit %lld elements along %c",
+                             (long long)factor[i], (long long)in[i], "DHW"[i]);
+        size->in[i] = in[i];
+        size->out[i] = in[i] / factor[i];
+        size->used[i] = method == RESIZE_AREA ? size->out[i] * factor[i] : in[i];
+    }
+    return 0;
+}
+
 int resize_open(struct resize **resize, enum resize_method method, const struct resize_size *size,
                 struct error *error)
 {

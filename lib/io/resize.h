@@ -18,6 +18,11 @@ struct resize_size {
     int64_t in[3], used[3], out[3];
 };
 
+/* The size of a volume `in` made smaller by whole factors: in / factor rounded down. With area the
+ * voxels beyond the last block stay out. A factor beyond its extent is refused. */
+int resize_by_factor(struct resize_size *size, enum resize_method method, const int64_t in[3],
+                     const int64_t factor[3], struct error *error);
+
 struct resize;
 
 int resize_open(struct resize **resize, enum resize_method method, const struct resize_size *size,

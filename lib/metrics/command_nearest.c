@@ -8,22 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Voxels beyond the last block stay out. */
-static struct resize_size small_size(struct filter *filter, const struct array *in,
-                                     const int64_t factor[3])
-{
-    struct resize_size size;
-    for (int i = 0; i < 3; i++) {
-        if (factor[i] > in->shape[i])
-            filter_fail(filter, "factor %lld does not fit %lld elements along %c",
-                        (long long)factor[i], (long long)in->shape[i], "DHW"[i]);
-        size.in[i] = in->shape[i];
-        size.out[i] = in->shape[i] / factor[i];
-        size.used[i] = size.out[i] * factor[i];
-    }
-    return size;
-}
-
 /* Read a volume and make it smaller, in intensities 0…255; the caller frees the result. */
 static float *read_small(struct filter *filter, const struct array *in, const int64_t factor[3],
                          int64_t *values)
@@ -31,8 +15,9 @@ static float *read_small(struct filter *filter, const struct array *in, const in
     struct resize *resize;
     struct progress progress;
     struct intensity intensity = volume_intensity(in);
-    struct resize_size size = small_size(filter, in, factor);
+    struct resize_size size;
     const int64_t *extent = size.out;
+    filter_check(filter, resize_by_factor(&size, RESIZE_AREA, in->shape, factor, &filter->error));
     filter_check(filter, resize_open(&resize, RESIZE_AREA, &size, &filter->error));
     int64_t count = extent[1] * extent[2], done = 0;
     float *small = filter_allocate(filter, extent[0] * count, sizeof *small);
