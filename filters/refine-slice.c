@@ -9,6 +9,7 @@
 #include <string.h>
 
 static int64_t batch = 4;
+static double common;
 static struct noise_file noise, step_noise;
 
 /* clang-format off */
@@ -21,6 +22,8 @@ static const struct option options[] = {
     {.name = "step-noise", .type = OPTION_STRING, .target = &step_noise.path, .argument = "FILE",
      .unset = "noise of the seed",
      .meaning = "noise of each timestep (T,D,C,H,W), for ddpm and ddim with eta; held in memory"},
+    {.name = "common-noise", .type = OPTION_REAL, .target = &common, .argument = "X", .low = 0,
+     .high = 1, .meaning = "share of the seed's noise, as variance, that all slices have in common"},
     SAMPLER_OPTIONS,
     NETWORK_OPTIONS,
     {0},
@@ -75,6 +78,7 @@ static void open_denoiser(struct weights *weights, const struct stage_settings *
     if (same && (!step_noise.path || in->shape[0] <= planned.shape[0]))
         return;
     struct denoiser_settings settings = sampler_options_settings(RANDOM_REFINE, RANDOM_REFINE_STEP);
+    settings.common = common;
     for (batch_slices = most;; batch_slices--) {
         denoiser_close(denoiser);
         filter_check(&filter,

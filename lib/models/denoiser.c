@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Keys the noise that slices have in common; no slice has this number. */
+enum { COMMON_SLICE = -1 };
+
 struct denoiser {
     int dims;
     struct denoiser_settings settings;
@@ -13,6 +16,7 @@ struct denoiser {
     struct stage stage;
     int64_t slices, slice;             /* at most at a time; floats of one */
     float *x, *condition, *prediction; /* (slices, c, h, w) as the network takes and gives them */
+    float *common;                     /* (c, h, w); NULL: slices have no noise in common */
     const struct denoiser_batch *batch;
 };
 
@@ -65,7 +69,9 @@ static int open_parts(struct denoiser *d, struct weights *weights, int64_t c, in
     d->x = calloc((size_t)count, sizeof *d->x);
     d->prediction = calloc((size_t)count, sizeof *d->prediction);
     d->condition = d->dims == 2 ? calloc((size_t)count, sizeof *d->condition) : NULL;
-    if (!d->x || !d->prediction || (d->dims == 2 && !d->condition))
+    d->common = d->settings.common > 0 ? calloc((size_t)d->slice, sizeof *d->common) : NULL;
+    if (!d->x || !d->prediction || (d->dims == 2 && !d->condition) ||
+        (d->settings.common > 0 && !d->common))
         return error_set(error, "out of memory");
     return 0;
 }
@@ -99,6 +105,7 @@ void denoiser_close(struct denoiser *d)
     free(d->x);
     free(d->prediction);
     free(d->condition);
+    free(d->common);
     free(d);
 }
 
@@ -106,7 +113,7 @@ int64_t denoiser_bytes(const struct denoiser *d)
 {
     int64_t count = d->slices * d->slice;
     return network_memory(d->stage.network).total + sampler_bytes(&d->sampler_settings, count) +
-           (d->dims == 2 ? 3 : 2) * count * (int64_t)sizeof(float);
+           ((d->dims == 2 ? 3 : 2) * count + (d->common ? d->slice : 0)) * (int64_t)sizeof(float);
 }
 
 const struct stage *denoiser_stage(const struct denoiser *d)
@@ -157,6 +164,23 @@ static int predict(void *context, const float *x, int64_t count, double t, float
     return 0;
 }
 
+/* Noise of the batch's slices from the seed. Shares of variance add up to one, so that what the
+ * network sees is still standard normal. */
+static void seed_noise(const struct denoiser *d, enum random_stage stage, int64_t step, float *out)
+{
+    const struct denoiser_batch *b = d->batch;
+    denoiser_noise(d->settings.seed, stage, b->array, step, b->first, b->slices, d->slice, out);
+    if (!d->common)
+        return;
+    float shared = (float)sqrt(d->settings.common), own = (float)sqrt(1 - d->settings.common);
+    struct random_key key = {d->settings.seed, stage, b->array, COMMON_SLICE, step};
+    random_normal(&key, d->common, d->slice);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < b->slices; i++)
+        for (int64_t j = 0; j < d->slice; j++)
+            out[i * d->slice + j] = shared * d->common[j] + own * out[i * d->slice + j];
+}
+
 static int step_noise(void *context, int64_t t, float *out, int64_t count, struct error *error)
 {
     const struct denoiser *d = context;
@@ -166,8 +190,7 @@ static int step_noise(void *context, int64_t t, float *out, int64_t count, struc
         memcpy(out, b->step_noise + (t * b->all_slices + b->first) * d->slice,
                (size_t)count * sizeof *out);
     else
-        denoiser_noise(d->settings.seed, d->settings.step, b->array, t, b->first, b->slices,
-                       d->slice, out);
+        seed_noise(d, d->settings.step, t, out);
     return 0;
 }
 
@@ -186,8 +209,7 @@ int denoiser_run(struct denoiser *d, const struct denoiser_batch *batch, float *
     if (batch->noise)
         memcpy(z, batch->noise, (size_t)count * sizeof *z);
     else
-        denoiser_noise(d->settings.seed, d->settings.initial, batch->array, 0, batch->first,
-                       batch->slices, d->slice, z);
+        seed_noise(d, d->settings.initial, 0, z);
     if (d->settings.start)
         sampler_noise_to(d->sampler, batch->begin, z, count);
     for (int64_t i = 0; d->dims == 2 && i < count; i++)

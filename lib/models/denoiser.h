@@ -21,6 +21,8 @@ struct denoiser_settings {
     int64_t start;
     uint64_t seed;
     enum random_stage initial, step; /* keys of the noise */
+    double
+        common; /* share, 0 … 1, of the variance of the seed's noise that slices have in common */
 };
 
 /* The diffusion process that weights are for, as their metadata says. */

@@ -87,6 +87,24 @@ spacing() {
     done
 }
 
+@test "--common-noise: slices of equal z_sr are refined alike with 1, apart below" {
+    local refine=(${command[refine-slice]} --sampler ddim --eta 1)
+    tensor-slice --range 0:1 refine-slice.npy > first.npy
+    tensor-cat first.npy first.npy first.npy > equal.npy
+    "${refine[@]}" --common-noise 1 equal.npy > alike.npy
+    tensor-cat <(tensor-slice --range 0:1 alike.npy){,,} > first-thrice.npy
+    assert_same first-thrice.npy alike.npy
+    "${refine[@]}" --common-noise 0.5 --batch 1 equal.npy > apart.npy
+    "${refine[@]}" --common-noise 0.5 --batch 3 equal.npy > more.npy
+    assert_same apart.npy more.npy
+    tensor-slice --range 1:2 apart.npy > second.npy
+    run ! same <(tensor-slice --range 0:1 apart.npy) second.npy
+    "${refine[@]}" equal.npy > own.npy
+    "${refine[@]}" --common-noise 0 equal.npy > none.npy
+    assert_same own.npy none.npy
+    run ! same own.npy apart.npy
+}
+
 # plan NAME [OPTION...]: the plan in tenths of a MiB that -v announces.
 plan() {
     local name=$1
