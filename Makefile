@@ -3,6 +3,7 @@
 #   make                       programs into bin/
 #   make test SANITIZE=1       the same tests under AddressSanitizer and UBSan
 #   make DEBUG=1               unoptimized, with symbols, into build-debug/bin
+#   make CUDA=0                without the CUDA backend, which is built where nvcc and cuDNN are found
 #   make V=1                   show the commands
 #
 # Everything is found by pattern: filters/NAME.c becomes bin/NAME, all of lib/ and kernels/ becomes
@@ -40,12 +41,17 @@ endif
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 INSTALL ?= install
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 DESTDIR ?=
 WERROR ?= 1
 JOBS ?= $(shell nproc)
+
+comma := ,
 
 # Asked for when first used, and once, so that a bare machine can parse this file.
 once = $(eval $(1) := $(2))$($(1))
@@ -60,7 +66,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wun
 COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LIBRARY_LIBS) -lnifti2 -lmatio -lm
+LIBS = $(LIBRARY_LIBS) -lnifti2 -lmatio -ldl -lm
 
 # Vectorized kernels are compiled once for each instruction set and chosen at run time.
 SIMD_SETS := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) portable
@@ -86,11 +92,38 @@ BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o, \
                  $(filter-out $(BENCH_SIMD),$(wildcard pipelines/bench/*.c))) \
                  $(foreach set,$(SIMD_SETS),$(BENCH_SIMD:%.c=$(BUILD)/%_$(set).o))
 
+# The CUDA backend: a shared object that programs load on demand. CUDNN_HOME is where include/cudnn.h
+# lies, CUDA_ARCHS are compute capabilities; the last one's PTX is for newer devices.
+CUDA_HOME ?= $(or $(patsubst %/bin/nvcc,%,$(shell command -v nvcc)),/usr/local/cuda)
+CUDNN_HOME ?= $(CUDA_HOME)
+CUDA_ARCHS ?= 80 90
+NVCC ?= $(CUDA_HOME)/bin/nvcc
+ifdef SANITIZE
+CUDA ?= 0
+endif
+CUDA ?= $(if $(and $(wildcard $(NVCC)),$(wildcard $(CUDNN_HOME)/include/cudnn.h),$(shell \
+                   command -v $(CXX))),1,0)
+ifneq ($(CUDA),0)
+BACKEND := $(BIN)/octpipe-cuda.so
+endif
+CUDA_BUILD := $(BUILD)/cuda
+CUDA_OBJECTS := $(patsubst %.c,$(CUDA_BUILD)/%.o,kernels/check.c $(wildcard kernels/cuda/*.c)) \
+                $(patsubst %,$(CUDA_BUILD)/%.o,$(wildcard kernels/cuda/*.cu))
+CUDA_CODE := $(foreach arch,$(CUDA_ARCHS),-gencode arch=compute_$(arch)$(comma)code=sm_$(arch)) \
+             -gencode arch=compute_$(lastword $(CUDA_ARCHS))$(comma)code=compute_$(lastword $(CUDA_ARCHS))
+CUDA_COMPILE = $(COMPILE) -fPIC -isystem $(CUDNN_HOME)/include -isystem $(CUDA_HOME)/include
+NVCC_COMPILE = $(NVCC) -ccbin $(CC) -std=c++17 -O3 $(CUDA_CODE) -Xcompiler -fPIC,-Wall,-Wextra \
+               $(if $(filter 1,$(WERROR)),-Werror all-warnings) -I. -isystem $(CUDNN_HOME)/include
+CUDA_FOLDERS = $(wildcard $(CUDNN_HOME)/lib64 $(CUDNN_HOME)/lib)
+CUDA_LIBS = $(CUDA_FOLDERS:%=-L%) -L$(CUDA_HOME)/lib64 -l:libcudnn.so.9 -lcudart_static -lpthread -ldl -lrt
+
 .PHONY: all
-all: $(PROGRAMS) ## build the programs into bin/ (the default)
+all: $(PROGRAMS) $(BACKEND) ## build the programs into bin/ (the default)
+	@$(if $(BACKEND),:,rm -f $(BIN)/octpipe-cuda.so)
 
 # Lists that a target depends on beside its files: rewritten only when they change.
 LIST_flags = $(COMPILE)
+LIST_cuda = $(NVCC_COMPILE) $(CUDA_OBJECTS) $(CUDA_LIBS)
 LIST_objects = $(OBJECTS)
 LIST_filters = $(FILTERS)
 $(BUILD)/%.list: FORCE
@@ -120,7 +153,6 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/objects.list
 	$(AR) rcs $@ $(OBJECTS)
 
 OBJECT_FLAGS :=
-comma := ,
 $(BUILD)/filters/octpipe.o: $(BUILD)/filters.list
 $(BUILD)/filters/octpipe.o: OBJECT_FLAGS = \
     -DOCTPIPE_FILTERS='$(patsubst %,"%"$(comma),$(filter-out octpipe,$(FILTERS)))'
@@ -140,7 +172,27 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_HELPERS) $(LIBRARY)
 	$(if $(V),set -x)
 	$(LINK) $^ $(LIBS) $(CMOCKA_LIBS) -o $@
 
+$(CUDA_BUILD)/%.o: %.c $(BUILD)/flags.list $(BUILD)/cuda.list
+	@mkdir -p $(@D)
+	echo '  CC      $< (cuda)'
+	$(if $(V),set -x)
+	$(CUDA_COMPILE) -MMD -MP -c $< -o $@
+
+$(CUDA_BUILD)/%.cu.o: %.cu $(BUILD)/cuda.list
+	@mkdir -p $(@D)
+	echo '  NVCC    $<'
+	$(if $(V),set -x)
+	$(NVCC_COMPILE) -MMD -MP -c $< -o $@
+
+$(BIN)/octpipe-cuda.so: $(CUDA_OBJECTS) kernels/cuda/exports.map
+	@mkdir -p $(@D)
+	echo '  LD      $@'
+	$(if $(V),set -x)
+	$(CXX) -shared $(CUDA_OBJECTS) -Wl,--version-script=kernels/cuda/exports.map -Wl,--no-undefined \
+	    $(LDFLAGS) $(CUDA_FOLDERS:%=-Wl$(comma)-rpath$(comma)%) $(CUDA_LIBS) -o $@
+
 .SECONDARY:
+-include $(CUDA_OBJECTS:.o=.d)
 -include $(OBJECTS:.o=.d) $(TEST_HELPERS:.o=.d) $(FILTERS:%=$(BUILD)/filters/%.d) \
          $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
@@ -154,6 +206,17 @@ test: deps ## build and run all tests, or those that ONLY names; SANITIZE=1, GOL
 	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' BENCH='$(abspath $(BENCH))' \
 	SANITIZE='$(SANITIZE)' \
 	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
+
+.PHONY: test-gpu
+test-gpu: ## the tests of kernels, networks and filters on the CUDA device of this machine
+	@+$(SUBMAKE) all unit-tests
+	BIN='$(abspath $(BIN))' UNIT='$(abspath $(BUILD)/tests)' DEVICE=cuda \
+	GOLDEN='$(if $(GOLDEN),$(abspath $(GOLDEN)))' tests/run $(ONLY)
+
+.PHONY: test-plans
+test-plans: ## without a GPU: cuDNN's plans of every convolution at full size, and the memory
+	@+$(SUBMAKE) all $(BUILD)/tests/test_cuda_plans
+	BIN='$(abspath $(BIN))' $(BUILD)/tests/test_cuda_plans
 
 .PHONY: unit-tests
 unit-tests: $(TESTS)
@@ -175,11 +238,21 @@ bench: ## measure the programs on this machine: a page of Markdown; BENCH_FLAGS=
 	@+$(SUBMAKE) all $(BENCH) >&2
 	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/run $(BENCH_FLAGS)
 
+.PHONY: bench-gpu
+bench-gpu: ## measure the networks on the CUDA device of this machine, and PyTorch beside them
+	@+$(SUBMAKE) all $(BENCH) >&2
+	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/gpu $(BENCH_FLAGS)
+
 $(BENCH): $(BENCH_OBJECTS) $(LIBRARY)
 	@echo '  LD      $@'
 	$(if $(V),set -x)
 	$(LINK) $^ $(LIBS) -o $@
 -include $(BENCH_OBJECTS:.o=.d)
+
+.PHONY: bundle
+bundle: ## a folder with test-gpu and bench-gpu for a machine with a driver and cuDNN alone
+	@+$(SUBMAKE) all unit-tests $(BENCH)
+	BIN='$(BIN)' UNIT='$(BUILD)/tests' BENCH='$(BENCH)' pipelines/bundle $(BUILD)/bundle
 
 .PHONY: docs
 docs: docs/filters.md pages ## write docs/filters.md, man pages, completions from the option tables
@@ -205,6 +278,12 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' "$$share/man/man1" \
 	    "$$share/bash-completion/completions"
 	$(INSTALL) $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
+	if [ -n '$(BACKEND)' ]; then
+	    $(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/octpipe'
+	    $(INSTALL) -m 644 $(BACKEND) '$(DESTDIR)$(PREFIX)/lib/octpipe'
+	else
+	    rm -f '$(DESTDIR)$(PREFIX)/lib/octpipe/octpipe-cuda.so' # of an earlier build
+	fi
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/man/%.1) "$$share/man/man1"
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
 

@@ -126,6 +126,8 @@ static inline int64_t convolution_extent(const struct convolution *c, int axis, 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
 enum resampling { RESAMPLE_NONE, RESAMPLE_UP, RESAMPLE_DOWN };
 
+enum { GROUP_NORM_SOURCES = 2 };
+
 /* OP_GROUP_NORM over the channel concatenation of `sources` (1 or 2) inputs:
  *   y = (x − mean)/√(variance + epsilon)·weight0 + weight1, then ·(1 + scale) + shift where input
  *   [sources] is given (scale_shift: (n or 1, 1, 1, 1, 2c), scale first), then SiLU, then
@@ -169,6 +171,7 @@ struct linear {
  * OP_CAST: between f32 and bf16, to nearest, ties to even. No attributes.
  * OP_QUANTIZE: weight 0 is the codebook (codes, c); each pixel becomes its nearest code, searched
  * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32. */
+enum { QUANTIZE_CODES = INT32_MAX - 4096 /* at most */ };
 
 /* See OP_TO_SLICE_MAJOR. */
 struct to_slice_major {
@@ -216,16 +219,42 @@ struct kernel {
     void (*destroy)(void *state);
 };
 
-/* A backend: a name, one kernel per kind, and memory that its kernels can reach. */
+/* What a backend has whose kernels work on memory of its own. Everything is put in a queue and done
+ * in the order of the calls, so that run returns before its work is done. */
+struct queue {
+    const char *(*upload)(void *to, const void *from, size_t bytes);   /* from the host */
+    const char *(*download)(void *to, const void *from, size_t bytes); /* to the host */
+    /* Until all is done; the reason where something has failed since the last call. */
+    const char *(*wait)(void);
+    /* What run puts in the queue between begin and end, kept for replay, which does it again on the
+     * same memory. Between them nothing is done. */
+    const char *(*record_begin)(void);
+    const char *(*record_end)(void **recording);
+    const char *(*replay)(void *recording);
+    void (*forget)(void *recording);
+};
+
+/* A backend: a name, one kernel per kind, and memory that its kernels can reach. `prepare` reads
+ * weights from the host's memory; prepared, scratch, workspace, inputs and outputs are the
+ * backend's. */
 struct backend {
-    const char *name; /* "cpu", "cuda" */
-    const struct kernel *kernel[OPERATION_KINDS];
+    const char *name;       /* "cpu", "cuda" */
+    const char *device;     /* in words, for messages */
+    enum dtype activations; /* F32 or BF16: where the user leaves the choice */
+    bool (*multiplies_bf16)(void);
+    const struct kernel *kernel[OPERATION_KINDS]; /* NULL: not there */
     void *(*allocate)(size_t bytes); /* 64-byte aligned, untouched pages; NULL when there is none */
     void (*release)(void *memory, size_t bytes);
+    const struct queue *queue; /* NULL: memory is the host's, and run returns when it is done */
 };
 
 /* The CPU backend; always there. */
 const struct backend *backend_cpu(void);
+
+/* What a shared object with a backend exports as BACKEND_OPEN: the backend on device `number`,
+ * for the rest of the process; NULL where there is none, and why. */
+typedef const struct backend *backend_open(int number, const char **why);
+#define BACKEND_OPEN "octpipe_backend_open"
 
 /* True where the processor multiplies bf16 itself (AVX-512 BF16 or AMX). */
 bool cpu_has_bf16(void);

@@ -16,7 +16,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     struct adaptive_state s = {.limit = o->adaptive_weight.limit};
-    if (o->weights != 2 || !o->gradient[0] || !o->gradient[1] || !cpu_is_f32(&o->output) ||
+    if (o->weights != 2 || !o->gradient[0] || !o->gradient[1] || !tensor_is_f32(&o->output) ||
         shape_count(o->output.shape) != 1)
         return "two gradients make one f32";
     for (int k = 0; k < 2; k++) {

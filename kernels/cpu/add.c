@@ -21,7 +21,7 @@ static const char *add_create(const struct operation *o, void **state, struct ne
     if (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
         o->output.dtype != o->input[0].dtype || o->output.layout != o->input[0].layout)
         return "the sum is not like its first term";
-    if (s.scalar && (!cpu_is_f32(&o->input[2]) || shape_count(o->input[2].shape) != 1))
+    if (s.scalar && (!tensor_is_f32(&o->input[2]) || shape_count(o->input[2].shape) != 1))
         return "the factor is not one f32";
     *needs = (struct needs){0};
     *in_place = 0;
@@ -55,7 +55,7 @@ static const char *fill_create(const struct operation *o, void **state, struct n
                                int *in_place)
 {
     struct fill_state s = {shape_count(o->output.shape), o->fill.value};
-    if (o->inputs || !cpu_is_f32(&o->output))
+    if (o->inputs || !tensor_is_f32(&o->output))
         return "a constant is f32 and reads nothing";
     *needs = (struct needs){0};
     *in_place = -1;

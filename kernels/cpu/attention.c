@@ -72,11 +72,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     struct shape in = o->input[0].shape;
     const struct attention *a = &o->attention;
-    if (o->inputs != 1 || !cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output))
-        return "input and output must be channels-last f32 or bf16";
-    if (a->heads < 1 || o->output.shape.c % a->heads || in.c != 3 * o->output.shape.c ||
-        !cpu_same_map(&o->input[0], &o->output))
-        return "channels must be 3·heads·width in, heads·width out";
+    const char *why = check_attention(o);
+    if (why)
+        return why;
     int64_t sets = a->per_slice ? in.n * in.d : in.n;
     struct attention_state s = {
         .attributes = *a,

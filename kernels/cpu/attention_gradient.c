@@ -78,12 +78,13 @@ static const char *check(const struct operation *o)
 {
     const struct tensor *qkv = &o->input[0], *y = &o->input[1], *dy = &o->input[2];
     const struct attention *a = &o->attention;
-    if (o->inputs != 3 || !cpu_is_activation(qkv) || !cpu_is_activation(y) ||
-        !cpu_is_activation(dy) || y->dtype != qkv->dtype || dy->dtype != qkv->dtype ||
+    if (o->inputs != 3 || !tensor_is_activation(qkv) || !tensor_is_activation(y) ||
+        !tensor_is_activation(dy) || y->dtype != qkv->dtype || dy->dtype != qkv->dtype ||
         o->output.dtype != qkv->dtype)
         return "qkv, y, dy and dqkv must be channels-last, all f32 or all bf16";
-    if (!cpu_same_map(qkv, y) || !cpu_same_map(qkv, dy) || !cpu_same_map(qkv, &o->output) ||
-        y->shape.c != dy->shape.c || o->output.shape.c != qkv->shape.c)
+    if (!tensor_same_map(qkv, y) || !tensor_same_map(qkv, dy) ||
+        !tensor_same_map(qkv, &o->output) || y->shape.c != dy->shape.c ||
+        o->output.shape.c != qkv->shape.c)
         return "the gradients are not like their values";
     if (a->heads < 1 || y->shape.c % a->heads || qkv->shape.c != PARTS * y->shape.c)
         return "channels must be 3·heads·width in, heads·width out";

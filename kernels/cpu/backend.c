@@ -24,6 +24,9 @@ const struct backend *backend_cpu(void)
 {
     static const struct backend backend = {
         .name = "cpu",
+        .device = "the processor",
+        .activations = DTYPE_F32,
+        .multiplies_bf16 = cpu_has_bf16,
         .kernel = {[OP_TO_CHANNELS_LAST] = &cpu_to_channels_last,
                    [OP_TO_SLICE_MAJOR] = &cpu_to_slice_major,
                    [OP_CAST] = &cpu_cast,

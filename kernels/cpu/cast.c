@@ -13,10 +13,9 @@ struct cast_state {
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    if (!cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output) ||
-        o->input[0].dtype == o->output.dtype ||
-        shape_count(o->input[0].shape) != shape_count(o->output.shape))
-        return "a cast is between f32 and bf16 maps of one shape";
+    const char *why = check_cast(o);
+    if (why)
+        return why;
     struct cast_state s = {shape_count(o->output.shape), o->output.dtype == DTYPE_BF16};
     *needs = (struct needs){0};
     *in_place = -1;

@@ -18,8 +18,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     const struct tensor *y = &o->input[0], *dy = &o->input[1];
     const struct weight *w = &o->weight[0];
-    if (o->inputs != 2 || !cpu_is_f32(y) || !cpu_is_f32(dy) || !cpu_same_map(y, dy) ||
-        y->shape.c != dy->shape.c || !cpu_is_f32(&o->output))
+    if (o->inputs != 2 || !tensor_is_f32(y) || !tensor_is_f32(dy) || !tensor_same_map(y, dy) ||
+        y->shape.c != dy->shape.c || !tensor_is_f32(&o->output))
         return "codes and their gradient must be channels-last f32 of one shape";
     if (o->weights != 1 || w->rank != 2 || w->shape[1] != y->shape.c || w->shape[0] < 1 ||
         w->shape[0] > INT32_MAX)

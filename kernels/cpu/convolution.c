@@ -6,70 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int64_t extent_of(struct shape s, int axis)
-{
-    return axis == AXIS_D ? s.d : axis == AXIS_H ? s.h : s.w;
-}
-
-static const char *check_weights(const struct operation *o)
-{
-    const struct convolution *c = &o->convolution;
-    int64_t out = 0;
-    for (int part = 0; part < c->parts; part++) {
-        const struct weight *w = &o->weight[2 * part];
-        out += w->shape[c->transposed ? 1 : 0];
-        if (c->first_channel + o->input[0].shape.c > w->shape[c->transposed ? 0 : 1])
-            return "the kernel has fewer channels than the input";
-    }
-    return c->parts < 1 || out != o->output.shape.c
-               ? "the kernels do not make the output's channels"
-               : NULL;
-}
-
-/* Slices may be left out, at the ends of the output and of the residual, of one sample only. */
-static const char *check_slices(const struct operation *o)
-{
-    const struct convolution *c = &o->convolution;
-    struct tensor residual = o->input[1];
-    int64_t first = c->residual_slice;
-    if (o->output.shape.n > 1 && (c->pad_front[AXIS_D] < 0 || c->pad_back[AXIS_D] < 0))
-        return "slices are left out of several samples";
-    if (!c->residual)
-        return NULL;
-    bool inside = first >= 0 && first + o->output.shape.d <= residual.shape.d;
-    if (inside && o->output.shape.n == 1)
-        residual.shape.d = o->output.shape.d;
-    if (!inside || residual.dtype != o->output.dtype || !cpu_same_map(&residual, &o->output) ||
-        residual.shape.c != o->output.shape.c)
-        return "the residual is not like the output";
-    return NULL;
-}
-
-const char *convolution_check(const struct operation *o)
-{
-    const struct convolution *c = &o->convolution;
-    if (!cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output) ||
-        (o->input[0].dtype == DTYPE_F32 && o->output.dtype != DTYPE_F32))
-        return "a convolution is of f32 to f32, or bf16 to bf16 or f32";
-    if (c->mix && (!c->residual || c->parts != 1))
-        return "a mix needs a residual and one kernel";
-    for (int a = 0; a < AXES; a++) {
-        if (c->transposed && c->upsampled[a])
-            return "a transposed convolution takes its input as it is";
-        if (c->transposed && c->crop[a] < c->kernel[a] - c->stride[a])
-            return "a transposed convolution needs crop ≥ kernel − stride";
-        if (extent_of(o->output.shape, a) !=
-            convolution_extent(c, a, extent_of(o->input[0].shape, a)))
-            return "the output's extents do not follow from the input's";
-    }
-    const char *why = check_slices(o);
-    return why ? why : check_weights(o);
-}
-
 const char *convolution_open(struct convolution_state *s, const struct operation *operation,
                              bool slicewise, struct needs *needs)
 {
-    const char *why = convolution_check(operation);
+    const char *why = check_convolution(operation);
     if (why)
         return why;
     *s = (struct convolution_state){.operation = *operation};

@@ -16,7 +16,7 @@
 
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/winograd.h"
-#include "kernels/operation.h"
+#include "kernels/check.h"
 
 enum {
     PIXELS = 64,   /* outputs of a block: weights are read once for so many */
@@ -66,9 +66,6 @@ static inline int64_t convolution_rounded(int64_t count, int64_t multiple)
  * extent: of the input. */
 int64_t convolution_source(const struct convolution *c, int axis, int64_t o, int64_t k,
                            int64_t extent);
-
-/* NULL, or why this is no convolution that the CPU computes. */
-const char *convolution_check(const struct operation *operation);
 
 /* a of a mixed convolution, 1 of any other. */
 float convolution_mix(const struct operation *operation);

@@ -34,7 +34,7 @@ bool convolution_boxes_mirror(const struct operation *forward, struct operation 
         mirror->convolution.pad_front[a] = up ? 0 : c->kernel[a] - 1 - pads[0];
         mirror->convolution.pad_back[a] = up ? 0 : c->kernel[a] - 1 - pads[1];
     }
-    return !c->transposed && c->padding == PADDING_ZERO && !convolution_check(mirror);
+    return !c->transposed && c->padding == PADDING_ZERO && !check_convolution(mirror);
 }
 
 bool convolution_boxes_there(const struct operation *forward)

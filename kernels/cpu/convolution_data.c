@@ -9,12 +9,12 @@
 static const char *check(const struct operation *o, struct operation *forward)
 {
     *forward = convolution_forward(o, o->output, o->input[0]);
-    const char *why = convolution_check(forward);
+    const char *why = check_convolution(forward);
     if (why)
         return why;
     if (o->inputs == 2 &&
-        (o->input[1].dtype != o->output.dtype || !cpu_is_activation(&o->input[1]) ||
-         !cpu_same_map(&o->input[1], &o->output) || o->input[1].shape.c != o->output.shape.c))
+        (o->input[1].dtype != o->output.dtype || !tensor_is_activation(&o->input[1]) ||
+         !tensor_same_map(&o->input[1], &o->output) || o->input[1].shape.c != o->output.shape.c))
         return "what is added is not like the output";
     return NULL;
 }

@@ -30,7 +30,7 @@ struct convolution_map {
 struct operation convolution_forward(const struct operation *gradient, struct tensor x,
                                      struct tensor y);
 
-/* Of a forward operation that convolution_check passes. 0, or −1 when memory is out; destroyed in
+/* Of a forward operation that check_convolution passes. 0, or −1 when memory is out; destroyed in
  * either case. */
 int convolution_map_create(struct convolution_map *map, const struct operation *forward);
 void convolution_map_destroy(struct convolution_map *map);

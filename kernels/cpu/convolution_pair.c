@@ -15,40 +15,12 @@ struct convolution_pair_state {
     size_t desks;                           /* offset in the workspace, behind the ring */
 };
 
-static bool is_plain(const struct convolution *c)
-{
-    return !c->transposed && !c->upsampled[AXIS_D] && !c->residual && !c->mix && c->parts == 1 &&
-           c->first_channel == 0;
-}
-
 /* Convolution 0 or 1 of the pair, on one sample. */
 static struct operation half_of(const struct operation *o, int half)
 {
-    struct operation h = {.kind = OP_CONVOLUTION, .inputs = 1, .weights = 2};
-    struct tensor between = o->input[0];
-    between.shape = (struct shape){.n = 1,
-                                   .d = convolution_extent(&o->pair[0], AXIS_D, between.shape.d),
-                                   .h = convolution_extent(&o->pair[0], AXIS_H, between.shape.h),
-                                   .w = convolution_extent(&o->pair[0], AXIS_W, between.shape.w),
-                                   .c = o->weight[0].shape[0]};
-    h.input[0] = half ? between : o->input[0];
-    h.output = half ? o->output : between;
+    struct operation h = convolution_half(o, half);
     h.input[0].shape.n = h.output.shape.n = 1;
-    h.weight[0] = o->weight[2 * half];
-    h.weight[1] = o->weight[2 * half + 1];
-    h.convolution = o->pair[half];
     return h;
-}
-
-/* The graph checks the maps it knows. */
-static bool is_countable(const struct tensor *t)
-{
-    const int64_t extent[] = {t->shape.d, t->shape.h, t->shape.w, t->shape.c};
-    int64_t bytes = dtype_size(t->dtype);
-    for (int i = 0; i < 4; i++)
-        if (extent[i] < 1 || __builtin_mul_overflow(bytes, extent[i], &bytes))
-            return false;
-    return true;
 }
 
 static const char *open_halves(struct convolution_pair_state *s, const struct operation *o,
@@ -57,8 +29,6 @@ static const char *open_halves(struct convolution_pair_state *s, const struct op
     struct needs needs_of[2];
     for (int half = 0; half < 2; half++) {
         struct operation h = half_of(o, half);
-        if (!is_countable(&h.input[0]) || !is_countable(&h.output))
-            return "the map between is empty or too large";
         const char *why =
             convolution_open(half ? &s->second : &s->first, &h, true, &needs_of[half]);
         if (why)
@@ -84,12 +54,10 @@ static const char *open_halves(struct convolution_pair_state *s, const struct op
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    if (o->inputs != 1 || o->weights != 4 || !is_plain(&o->pair[0]) || !is_plain(&o->pair[1]))
-        return "a pair is of two plain convolutions";
-    if (!cpu_is_activation(&o->input[0]) || o->input[0].shape.n != o->output.shape.n)
-        return "a pair takes and makes channels-last f32 or bf16 maps of as many samples";
     struct convolution_pair_state s = {.samples = o->output.shape.n};
-    const char *why = open_halves(&s, o, needs);
+    const char *why = check_convolution_pair(o);
+    if (!why)
+        why = open_halves(&s, o, needs);
     if (why)
         return why;
     *in_place = -1;

@@ -86,9 +86,9 @@ static const char *check(const struct operation *o, struct operation *forward)
     *forward = convolution_forward(o, o->input[0], o->input[1]);
     if (o->inputs != 2)
         return "the gradient of weights takes x and dy";
-    if (!cpu_is_f32(&o->output) || shape_count(o->output.shape) != 1)
+    if (!tensor_is_f32(&o->output) || shape_count(o->output.shape) != 1)
         return "the output of a gradient of weights is one f32";
-    return convolution_check(forward);
+    return check_convolution(forward);
 }
 
 static void destroy(void *state)

@@ -8,33 +8,6 @@ enum { ALIGNMENT = 64 };
 /* Simple operations that take about as long as waking a team of sleeping threads. */
 static const int64_t team_threshold = 1 << 16;
 
-static bool is_plain(const struct tensor *t)
-{
-    struct shape s = t->shape;
-    return t->layout == CHANNELS_LAST && s.n > 0 && s.d > 0 && s.h > 0 && s.w > 0 && s.c > 0;
-}
-
-bool cpu_is_activation(const struct tensor *t)
-{
-    return is_plain(t) && (t->dtype == DTYPE_F32 || t->dtype == DTYPE_BF16);
-}
-
-bool cpu_is_f32(const struct tensor *t)
-{
-    return is_plain(t) && t->dtype == DTYPE_F32;
-}
-
-bool cpu_same_map(const struct tensor *a, const struct tensor *b)
-{
-    return a->shape.n == b->shape.n && a->shape.d == b->shape.d && a->shape.h == b->shape.h &&
-           a->shape.w == b->shape.w;
-}
-
-bool cpu_is_vector(const struct weight *w, int64_t count)
-{
-    return w->rank == 1 && w->shape[0] == count;
-}
-
 size_t cpu_reserve(size_t *total, int64_t count, int64_t size)
 {
     size_t offset = *total, bytes, end;

@@ -1,8 +1,8 @@
-/* The CPU kernels, and what they share: checks of tensors, blocks of memory, thread teams. */
+/* The CPU kernels, and what they share: blocks of memory, thread teams. */
 #ifndef OCTPIPE_KERNELS_CPU_CPU_H
 #define OCTPIPE_KERNELS_CPU_CPU_H
 
-#include "kernels/operation.h"
+#include "kernels/check.h"
 
 #include <omp.h>
 
@@ -40,18 +40,6 @@ extern const struct kernel cpu_feature_distance;
 extern const struct kernel cpu_feature_distance_data;
 extern const struct kernel cpu_running_moments;
 extern const struct kernel cpu_adaptive_weight;
-
-/* True for a channels-last f32 or bf16 tensor without empty axes. */
-bool cpu_is_activation(const struct tensor *tensor);
-
-/* True for a channels-last f32 tensor without empty axes. */
-bool cpu_is_f32(const struct tensor *tensor);
-
-/* True where n, d, h and w agree. */
-bool cpu_same_map(const struct tensor *a, const struct tensor *b);
-
-/* True for a weight of shape (count). */
-bool cpu_is_vector(const struct weight *weight, int64_t count);
 
 /* Append count elements of size bytes to a block of *total bytes; returns their offset, a multiple
  * of 64. *total becomes SIZE_MAX when the sum does not fit, and stays so. */

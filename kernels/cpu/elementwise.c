@@ -20,7 +20,7 @@ const char *elementwise_plan(struct elementwise *e, const struct operation *o, i
         const struct tensor *t = &o->input[i];
         if (!is_plain(t) || t->layout != first->layout)
             return "inputs must be f32 or bf16, of one layout";
-        if (!cpu_same_map(t, first) || t->shape.c != first->shape.c)
+        if (!tensor_same_map(t, first) || t->shape.c != first->shape.c)
             return "the inputs differ in shape";
         e->in[i] = t->dtype;
     }

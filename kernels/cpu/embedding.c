@@ -15,14 +15,10 @@ struct embedding_state {
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    const struct shape *in = &o->input[0].shape, *out = &o->output.shape;
-    if (o->inputs != 1 || !cpu_is_f32(&o->input[0]) || !cpu_is_f32(&o->output))
-        return "timesteps and embedding must be channels-last f32";
-    if (in->d * in->h * in->w * in->c != 1 || out->d * out->h * out->w != 1 || in->n != out->n)
-        return "timesteps must be (n,1,1,1,1) and embeddings (n,1,1,1,c)";
-    if (out->c < 2)
-        return "an embedding needs at least 2 channels";
-    struct embedding_state s = {.n = out->n, .c = out->c};
+    const char *why = check_timestep_embedding(o);
+    if (why)
+        return why;
+    struct embedding_state s = {.n = o->output.shape.n, .c = o->output.shape.c};
     *needs = (struct needs){0};
     *in_place = -1;
     *state = cpu_keep(&s, sizeof s);

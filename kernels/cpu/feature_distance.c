@@ -26,12 +26,12 @@ static const char *create(const struct operation *o, void **state, struct needs 
     bool gradient = o->kind == OP_FEATURE_DISTANCE_DATA;
     const struct tensor *x = &o->input[0], *y = &o->input[1];
     const struct tensor *scalar = gradient ? &o->input[2] : &o->output;
-    if (o->inputs != 2 + gradient || !cpu_is_activation(x) || !cpu_is_activation(y) ||
-        !cpu_same_map(x, y) || x->shape.c != y->shape.c || x->dtype != y->dtype)
+    if (o->inputs != 2 + gradient || !tensor_is_activation(x) || !tensor_is_activation(y) ||
+        !tensor_same_map(x, y) || x->shape.c != y->shape.c || x->dtype != y->dtype)
         return "features must be channels-last, both f32 or both bf16, of one shape";
-    if (!cpu_is_f32(scalar) || shape_count(scalar->shape) != 1)
+    if (!tensor_is_f32(scalar) || shape_count(scalar->shape) != 1)
         return "a distance is one f32";
-    if (gradient && (!cpu_is_activation(&o->output) || !cpu_same_map(x, &o->output) ||
+    if (gradient && (!tensor_is_activation(&o->output) || !tensor_same_map(x, &o->output) ||
                      o->output.shape.c != x->shape.c || o->output.dtype != x->dtype))
         return "the gradient is not like the features";
     const struct weight *w = &o->weight[0];

@@ -24,7 +24,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
     if (a.n != 1 || b.n != 1 || a.h != b.h || a.w != b.w || a.c != b.c || a.d < 1 || b.d < 1 ||
         a.h * a.w * a.c < 1)
         return "whole and picked slices differ in more than their number";
-    if (!cpu_is_f32(numbers) || shape_count(numbers->shape) != b.d)
+    if (!tensor_is_f32(numbers) || shape_count(numbers->shape) != b.d)
         return "one number a picked slice, f32, is needed";
     struct gather_state s = {a.d, b.d, a.h * a.w * a.c, whole->dtype};
     *needs = (struct needs){0};

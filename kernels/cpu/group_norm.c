@@ -31,7 +31,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     struct group_norm_state s = {0};
-    const char *why = group_norm_check(o);
+    const char *why = check_group_norm(o);
     if (why)
         return why;
     s.attributes = o->group_norm;

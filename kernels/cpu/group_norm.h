@@ -9,8 +9,6 @@
 #include "kernels/cpu/simd.h"
 #include "kernels/operation.h"
 
-enum { GROUP_NORM_SOURCES = 2 };
-
 /* Count, mean and Σ(x − mean)² of values. */
 struct moments {
     double count, mean, square;
@@ -26,9 +24,6 @@ struct group_norm_sets {
     bool scale_shift;
     int64_t scale_shift_stride; /* 0: the same for all samples */
 };
-
-/* Does the operation read as an OP_GROUP_NORM? NULL, or why not. */
-const char *group_norm_check(const struct operation *operation);
 
 void group_norm_sets(struct group_norm_sets *sets, const struct operation *operation);
 

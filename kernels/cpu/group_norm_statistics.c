@@ -11,42 +11,6 @@ enum {
     CHUNKS_WANTED = 64, /* of a set, for many threads to share */
 };
 
-const char *group_norm_check(const struct operation *o)
-{
-    const struct group_norm *g = &o->group_norm;
-    if (g->sources < 1 || g->sources > GROUP_NORM_SOURCES ||
-        o->inputs != g->sources + g->scale_shift)
-        return "a group norm reads one or two maps, and a scale and shift where it says so";
-    int64_t c = 0;
-    for (int i = 0; i < g->sources; i++) {
-        if (!cpu_is_activation(&o->input[i]) || o->input[i].dtype != o->output.dtype)
-            return "inputs and output must be channels-last, all f32 or all bf16";
-        if (!cpu_same_map(&o->input[i], &o->input[0]))
-            return "the sources differ in n, d, h or w";
-        c += o->input[i].shape.c;
-    }
-    if (!cpu_is_activation(&o->output) || o->output.shape.c != c)
-        return "the sources' channels do not add up to the output's";
-    if (g->groups < 1 || c % g->groups)
-        return "the groups do not divide the channels";
-    if (o->weights != 2 || !cpu_is_vector(&o->weight[0], c) || !cpu_is_vector(&o->weight[1], c))
-        return "weight and bias are not (c)";
-    if (g->scale_shift) {
-        const struct tensor *t = &o->input[g->sources];
-        struct shape s = t->shape;
-        if (!cpu_is_f32(t) || s.d * s.h * s.w != 1 || s.c != 2 * c ||
-            (s.n != 1 && s.n != o->input[0].shape.n))
-            return "scale and shift must be f32 (n or 1, 1, 1, 1, 2c)";
-    }
-    if (g->resampling == RESAMPLE_NONE && !cpu_same_map(&o->input[0], &o->output))
-        return "input and output differ in n, d, h or w";
-    if (g->per_batch && (g->per_slice || g->scale_shift))
-        return "a norm over the batch has no slices and no scale and shift of samples";
-    if (g->per_slice && g->resampling != RESAMPLE_NONE && g->resample_depth)
-        return "a norm of single slices cannot resample the depth";
-    return NULL;
-}
-
 void group_norm_sets(struct group_norm_sets *s, const struct operation *o)
 {
     const struct group_norm *g = &o->group_norm;

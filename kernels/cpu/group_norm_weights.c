@@ -19,8 +19,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     const struct tensor *sums = &o->input[0], *vectors = &o->input[1];
     bool scale_shift = o->group_norm.scale_shift;
-    if (o->inputs != 1 + scale_shift || !cpu_is_f32(sums) || sums->shape.c % GROUP_NORM_SUMS ||
-        !cpu_is_f32(&o->output))
+    if (o->inputs != 1 + scale_shift || !tensor_is_f32(sums) || sums->shape.c % GROUP_NORM_SUMS ||
+        !tensor_is_f32(&o->output))
         return "sums of a norm, and a scale and shift where it has one, are needed";
     struct weights_state s = {
         .c = sums->shape.c / GROUP_NORM_SUMS,
@@ -29,11 +29,12 @@ static const char *create(const struct operation *o, void **state, struct needs 
         .scale_shift = scale_shift,
         .gradient = {o->gradient[0], o->gradient[1]},
     };
-    if (o->weights != 2 || !cpu_is_vector(&o->weight[0], s.c) || !cpu_is_vector(&o->weight[1], s.c))
+    if (o->weights != 2 || !weight_is_vector(&o->weight[0], s.c) ||
+        !weight_is_vector(&o->weight[1], s.c))
         return "weight and bias are not (c)";
     if (scale_shift) {
-        if (!cpu_is_f32(vectors) || vectors->shape.c != 2 * s.c || s.sets % vectors->shape.n ||
-            !cpu_same_map(vectors, &o->output) || o->output.shape.c != 2 * s.c)
+        if (!tensor_is_f32(vectors) || vectors->shape.c != 2 * s.c || s.sets % vectors->shape.n ||
+            !tensor_same_map(vectors, &o->output) || o->output.shape.c != 2 * s.c)
             return "the output is not like the scale and shift";
         s.sets_per_vector = s.sets / vectors->shape.n;
     }

@@ -28,12 +28,6 @@ static void set_sizes(struct layout_state *s, const struct operation *o)
     s->threads = omp_get_max_threads();
 }
 
-static bool is_slice_major(const struct tensor *t)
-{
-    struct shape s = t->shape;
-    return t->layout == SLICE_MAJOR && s.n > 0 && s.d > 0 && s.h > 0 && s.w > 0 && s.c > 0;
-}
-
 static const char *keep(const struct layout_state *s, void **state, struct needs *needs,
                         int *in_place)
 {
@@ -46,21 +40,9 @@ static const char *keep(const struct layout_state *s, void **state, struct needs
 static const char *to_channels_last_create(const struct operation *o, void **state,
                                            struct needs *needs, int *in_place)
 {
-    if (!cpu_is_activation(&o->output))
-        return "the output must be channels-last f32 or bf16";
-    if (o->inputs < 1 || o->inputs > OPERATION_INPUTS)
-        return "one to four inputs are needed";
-    int64_t c = 0;
-    for (int i = 0; i < o->inputs; i++) {
-        const struct tensor *t = &o->input[i];
-        if (!is_slice_major(t) || (t->dtype != DTYPE_F32 && t->dtype != DTYPE_U8))
-            return "inputs must be slice-major f32 or u8";
-        if (!cpu_same_map(t, &o->output))
-            return "inputs and output differ in n, d, h or w";
-        c += t->shape.c;
-    }
-    if (c != o->output.shape.c)
-        return "the inputs' channels do not add up to the output's";
+    const char *why = check_to_channels_last(o);
+    if (why)
+        return why;
     struct layout_state s;
     set_sizes(&s, o);
     return keep(&s, state, needs, in_place);
@@ -107,13 +89,9 @@ static const char *to_channels_last_run(void *state, const void *const *inputs, 
 static const char *to_slice_major_create(const struct operation *o, void **state,
                                          struct needs *needs, int *in_place)
 {
-    if (o->inputs != 1 || !cpu_is_activation(&o->input[0]))
-        return "one channels-last f32 or bf16 input is needed";
-    if (!is_slice_major(&o->output) || o->output.dtype != DTYPE_F32)
-        return "the output must be slice-major f32";
-    if (!cpu_same_map(&o->input[0], &o->output) || o->to_slice_major.first_channel < 0 ||
-        o->to_slice_major.first_channel > o->input[0].shape.c - o->output.shape.c)
-        return "input and output differ in shape";
+    const char *why = check_to_slice_major(o);
+    if (why)
+        return why;
     struct layout_state s;
     set_sizes(&s, o);
     s.first_channel = o->to_slice_major.first_channel;

@@ -21,7 +21,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
         return why;
     if (!(s.slope >= 0.0f))
         return "a slope below 0";
-    if (!cpu_is_activation(&o->output) || !cpu_same_map(&o->output, &o->input[0]) ||
+    if (!tensor_is_activation(&o->output) || !tensor_same_map(&o->output, &o->input[0]) ||
         o->output.shape.c != o->input[0].shape.c || o->output.dtype != o->input[0].dtype)
         return "the output is not like the input";
     *needs = (struct needs){0};

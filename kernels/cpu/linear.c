@@ -19,28 +19,10 @@ struct linear_state {
     int threads;
 };
 
-static const char *check(const struct operation *o)
-{
-    const struct shape *in = &o->input[0].shape, *out = &o->output.shape;
-    const struct weight *w = &o->weight[0];
-    if (o->inputs != 1 || !cpu_is_f32(&o->input[0]) || !cpu_is_f32(&o->output))
-        return "input and output must be channels-last f32";
-    if (!cpu_same_map(&o->input[0], &o->output))
-        return "input and output differ in n, d, h or w";
-    if (o->weights < 1 || w->rank < 2 || w->shape[0] != out->c || w->shape[1] != in->c)
-        return "the matrix is not (out, in)";
-    for (int i = 2; i < w->rank; i++)
-        if (w->shape[i] != 1)
-            return "the matrix is not (out, in)";
-    if (o->weights > 1 && o->weight[1].rank && !cpu_is_vector(&o->weight[1], out->c))
-        return "the bias is not (out)";
-    return NULL;
-}
-
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    const char *why = check(o);
+    const char *why = check_linear(o);
     if (why)
         return why;
     struct shape in = o->input[0].shape;

@@ -22,7 +22,7 @@ static const char *fill_in(struct linear_state *s, const struct operation *o,
                            const struct tensor *x, const struct tensor *dy)
 {
     const struct weight *w = &o->weight[0];
-    if (o->inputs != 2 || !cpu_is_f32(x) || !cpu_is_f32(dy) || !cpu_same_map(x, dy))
+    if (o->inputs != 2 || !tensor_is_f32(x) || !tensor_is_f32(dy) || !tensor_same_map(x, dy))
         return "x and dy must be channels-last f32, of one n, d, h and w";
     if (o->weights < 1 || w->rank < 2 || w->shape[0] != dy->shape.c || w->shape[1] != x->shape.c)
         return "the matrix is not (out, in)";
@@ -44,7 +44,7 @@ static const char *data_create(const struct operation *o, void **state, struct n
     const char *why = fill_in(&s, o, &o->input[1], &o->input[0]);
     if (why)
         return why;
-    if (!cpu_is_f32(&o->output) || !cpu_same_map(&o->output, &o->input[1]) ||
+    if (!tensor_is_f32(&o->output) || !tensor_same_map(&o->output, &o->input[1]) ||
         o->output.shape.c != s.in)
         return "the gradient is not like x";
     *needs = (struct needs){0};
@@ -98,7 +98,7 @@ static const char *weights_create(const struct operation *o, void **state, struc
     const char *why = fill_in(&s, o, &o->input[0], &o->input[1]);
     if (why)
         return why;
-    if (!cpu_is_f32(&o->output))
+    if (!tensor_is_f32(&o->output))
         return "the token is one f32";
     *needs = (struct needs){0};
     *in_place = -1;

@@ -31,7 +31,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
     const char *why = elementwise_plan(&s.elementwise, o, s.terms);
     if (why)
         return why;
-    if (o->inputs != s.terms + gradient || !cpu_is_f32(scalar) || shape_count(scalar->shape) != 1)
+    if (o->inputs != s.terms + gradient || !tensor_is_f32(scalar) ||
+        shape_count(scalar->shape) != 1)
         return "a loss is one f32, of x and, by its kind, of a target";
     if (gradient && (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
                      o->output.dtype != o->input[0].dtype))

@@ -20,7 +20,7 @@ static const char *create(const struct operation *o, void **state, struct needs 
     const char *why = elementwise_plan(&s.elementwise, o, s.gradient ? 3 : 1);
     if (why)
         return why;
-    if (o->weights != 1 || !cpu_is_vector(&o->weight[0], 1))
+    if (o->weights != 1 || !weight_is_vector(&o->weight[0], 1))
         return "the mix factor is not one number";
     if (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
         o->output.dtype != o->input[0].dtype)

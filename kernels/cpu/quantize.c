@@ -18,14 +18,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     const struct shape *in = &o->input[0].shape;
     const struct weight *w = &o->weight[0];
-    if (o->inputs != 1 || !cpu_is_f32(&o->input[0]) || !cpu_is_f32(&o->output))
-        return "input and output must be channels-last f32";
-    if (!cpu_same_map(&o->input[0], &o->output) || in->c != o->output.shape.c)
-        return "input and output differ in shape";
-    if (o->weights != 1 || w->rank != 2 || w->shape[1] != in->c)
-        return "the codebook is not (codes, c)";
-    if (w->shape[0] < 1 || w->shape[0] > INT32_MAX - QUANTIZE_BLOCK)
-        return "the codebook has no codes or too many";
+    const char *why = check_quantize(o);
+    if (why)
+        return why;
     struct quantize_state s = {
         .pixels = in->n * in->d * in->h * in->w,
         .c = in->c,

@@ -15,13 +15,10 @@ const char *resample_plan(struct resample_map *map, const struct tensor *in,
 {
     struct shape from = in->shape, to = out->shape;
     bool up = resampling == RESAMPLE_UP;
-    if (!up && (from.h % 2 || from.w % 2 || (depth && from.d % 2)))
-        return "an odd extent cannot be halved";
-    /* Seen from the smaller map, both ways are the same. */
-    struct shape small = up ? from : to, large = up ? to : from;
-    if (large.n != small.n || large.c != small.c || large.h != 2 * small.h ||
-        large.w != 2 * small.w || large.d != (depth ? 2 : 1) * small.d)
-        return "input and output do not differ by a factor of 2";
+    const char *why = check_resampling(in, out, resampling, depth);
+    if (why)
+        return why;
+    struct shape small = up ? from : to;
     *map = (struct resample_map){
         .in = from,
         .out = to,
@@ -156,13 +153,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     struct resample_state s = {.up_factor = 1.0f, .threads = omp_get_max_threads()};
-    if (o->inputs != 1 || !cpu_is_activation(&o->input[0]) || !cpu_is_activation(&o->output) ||
-        o->input[0].dtype != o->output.dtype)
-        return "input and output must be channels-last, both f32 or both bf16";
-    if (o->resample.resampling == RESAMPLE_NONE)
-        return "a resampling without direction";
-    const char *why = resample_plan(&s.map, &o->input[0], &o->output, o->resample.resampling,
-                                    o->resample.resample_depth);
+    const char *why = check_resample(o);
+    if (!why)
+        why = resample_plan(&s.map, &o->input[0], &o->output, o->resample.resampling,
+                            o->resample.resample_depth);
     if (why)
         return why;
     if (o->resample.gradient) {

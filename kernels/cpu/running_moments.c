@@ -14,10 +14,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     int64_t c = o->input[0].shape.c;
-    if (o->inputs != 1 || !cpu_is_activation(&o->input[0]) || !cpu_is_f32(&o->output))
+    if (o->inputs != 1 || !tensor_is_activation(&o->input[0]) || !tensor_is_f32(&o->output))
         return "moments are of one channels-last f32 or bf16 map";
-    if (o->weights != 2 || !cpu_is_vector(&o->weight[0], c) || !cpu_is_vector(&o->weight[1], c) ||
-        !o->gradient[0] || !o->gradient[1])
+    if (o->weights != 2 || !weight_is_vector(&o->weight[0], c) ||
+        !weight_is_vector(&o->weight[1], c) || !o->gradient[0] || !o->gradient[1])
         return "mean and variance are not (c)";
     struct operation norm = {.kind = OP_GROUP_NORM, .inputs = 1};
     norm.group_norm = (struct group_norm){.groups = (int)c, .sources = 1, .per_batch = true};

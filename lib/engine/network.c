@@ -21,6 +21,8 @@ struct network {
     bool training;
     struct network_memory memory;
     char *weights, *arena;
+    bool tried; /* has run once, node by node */
+    void *recording;
 };
 
 static const struct kernel *kernel_of(const struct network *network, int node)
@@ -65,6 +67,18 @@ static struct needs training_needs(struct needs needs)
     return (struct needs){.workspace = (size_t)aligned(needs.prepared) + rest};
 }
 
+/* Where kernels cannot reach the caller's memory, inputs and outputs have places behind the arena's
+ * `end`. Returns the end of those. */
+static int64_t place_outside(struct network *network, int64_t end)
+{
+    for (int v = 0; network->backend->queue && v < network->graph->values; v++)
+        if (network->plan.value[v] < 0) {
+            network->plan.value[v] = end;
+            end += aligned((size_t)tensor_bytes(network->graph->value[v].tensor));
+        }
+    return end;
+}
+
 static int create_nodes(struct network *network, struct error *error)
 {
     int64_t scratch = 0, weights = 0;
@@ -84,7 +98,9 @@ static int create_nodes(struct network *network, struct error *error)
     }
     if (plan_create(&network->plan, network->graph, network->needs, network->in_place, error))
         return -1;
-    int64_t arena = network->plan.arena > scratch ? network->plan.arena : scratch;
+    int64_t arena = place_outside(network, network->plan.arena);
+    if (arena < scratch)
+        arena = scratch;
     network->memory = (struct network_memory){weights, arena, weights + arena};
     return 0;
 }
@@ -154,6 +170,8 @@ void network_destroy(struct network *network)
     for (int i = 0; network->state && network->graph && i < network->graph->nodes; i++)
         if (network->state[i])
             kernel_of(network, i)->destroy(network->state[i]);
+    if (network->recording)
+        network->backend->queue->forget(network->recording);
     if (network->weights)
         network->backend->release(network->weights, held(network->memory.weights));
     if (network->arena)
@@ -197,10 +215,11 @@ static char *allocate(const struct network *network, int64_t bytes)
 
 static int out_of_memory(const struct network *network, struct error *error)
 {
-    return error_set(error, "out of memory: the plan needs %.2f GiB (weights %.2f, arena %.2f)",
-                     (double)network->memory.total / (1 << 30),
-                     (double)network->memory.weights / (1 << 30),
-                     (double)network->memory.activations / (1 << 30));
+    return error_set(
+        error,
+        "out of memory: the plan needs %.2f GiB (weights %.2f, arena %.2f); --memory bounds it",
+        (double)network->memory.total / (1 << 30), (double)network->memory.weights / (1 << 30),
+        (double)network->memory.activations / (1 << 30));
 }
 
 int network_prepare(struct network *network, struct error *error)
@@ -216,6 +235,8 @@ int network_prepare(struct network *network, struct error *error)
         const char *why = kernel_of(network, i)
                               ->prepare(network->state[i], operation,
                                         network->weights + network->prepared[i], network->arena);
+        if (!why && network->backend->queue)
+            why = network->backend->queue->wait();
         if (why)
             return node_error(network, i, why, error);
         for (int k = 0; k < operation->weights; k++)
@@ -228,11 +249,9 @@ static void *place(const struct network *network, int value, const void *const *
                    void *const *outputs)
 {
     const struct graph_value *v = &network->graph->value[value];
-    if (v->input >= 0)
-        return (void *)(uintptr_t)inputs[v->input];
-    if (v->output >= 0)
-        return outputs[v->output];
-    return network->arena + network->plan.value[value];
+    if (network->plan.value[value] >= 0)
+        return network->arena + network->plan.value[value];
+    return v->input >= 0 ? (void *)(uintptr_t)inputs[v->input] : outputs[v->output];
 }
 
 static const char *run_node(const struct network *network, int i, const void *const *inputs,
@@ -268,18 +287,90 @@ int network_run(struct network *network, const void *const *inputs, void *const 
     return network_profile(network, inputs, outputs, NULL, error);
 }
 
-int network_profile(struct network *network, const void *const *inputs, void *const *outputs,
-                    double *seconds, struct error *error)
+/* Run the nodes one after another. With `waits` each is done before the next begins, so that a
+ * failure is known by its node. */
+static int run_nodes(struct network *network, const void *const *inputs, void *const *outputs,
+                     double *seconds, bool waits, struct error *error)
 {
-    if (network_prepare(network, error))
-        return -1;
     for (int i = 0; i < network->graph->nodes; i++) {
         double start = seconds ? now() : 0;
         const char *why = run_node(network, i, inputs, outputs);
+        if (!why && waits)
+            why = network->backend->queue->wait();
         if (why)
             return node_error(network, i, why, error);
         if (seconds)
             seconds[i] = now() - start;
     }
     return 0;
+}
+
+/* Keep what the nodes of a run put in the queue, all of it or nothing. */
+static int record(struct network *network, struct error *error)
+{
+    const struct queue *queue = network->backend->queue;
+    const char *why = queue->record_begin();
+    if (why)
+        return error_set(error, "recording a run: %s", why);
+    int status = run_nodes(network, NULL, NULL, NULL, false, error);
+    why = queue->record_end(&network->recording);
+    if (status && !why) {
+        queue->forget(network->recording);
+        network->recording = NULL;
+    }
+    return status || !why ? status : error_set(error, "recording a run: %s", why);
+}
+
+/* Put the nodes of a run in the queue: the first time, and to measure, one by one; then all at once
+ * as a recording. In training the host's part of `prepare` runs with every node. */
+static int queue_nodes(struct network *network, double *seconds, struct error *error)
+{
+    if (seconds || !network->tried || network->training) {
+        network->tried = true;
+        return run_nodes(network, NULL, NULL, seconds, true, error);
+    }
+    if (!network->recording && record(network, error))
+        return -1;
+    const char *why = network->backend->queue->replay(network->recording);
+    return why ? error_set(error, "%s", why) : 0;
+}
+
+/* Upload the inputs or download the outputs. */
+static int copy_outside(const struct network *network, const void *const *inputs,
+                        void *const *outputs, struct error *error)
+{
+    const struct queue *queue = network->backend->queue;
+    for (int v = 0; v < network->graph->values; v++) {
+        const struct graph_value *value = &network->graph->value[v];
+        size_t bytes = (size_t)tensor_bytes(value->tensor);
+        void *place = network->arena + network->plan.value[v];
+        const char *why = NULL;
+        if (inputs && value->input >= 0)
+            why = queue->upload(place, inputs[value->input], bytes);
+        if (outputs && value->output >= 0)
+            why = queue->download(outputs[value->output], place, bytes);
+        if (why)
+            return error_set(error, "copying %zu bytes: %s", bytes, why);
+    }
+    return 0;
+}
+
+static int run_queued(struct network *network, const void *const *inputs, void *const *outputs,
+                      double *seconds, struct error *error)
+{
+    if (copy_outside(network, inputs, NULL, error) || queue_nodes(network, seconds, error) ||
+        copy_outside(network, NULL, outputs, error))
+        return -1;
+    const char *why = network->backend->queue->wait();
+    return why ? error_set(error, "%s", why) : 0;
+}
+
+int network_profile(struct network *network, const void *const *inputs, void *const *outputs,
+                    double *seconds, struct error *error)
+{
+    if (network_prepare(network, error))
+        return -1;
+    if (network->backend->queue)
+        return run_queued(network, inputs, outputs, seconds, error);
+    return run_nodes(network, inputs, outputs, seconds, false, error);
 }

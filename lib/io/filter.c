@@ -1,6 +1,7 @@
 #include "lib/io/filter.h"
 
 #include "lib/core/progress.h"
+#include "lib/engine/device.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -167,28 +168,15 @@ static bool takes(const struct program *program, const void *target)
     return false;
 }
 
-/* "cuda" or "cuda:N". */
-static bool is_cuda(const char *device)
-{
-    const size_t length = strlen("cuda");
-    if (strncmp(device, "cuda", length) != 0)
-        return false;
-    const char *number = device + length + 1;
-    return !device[length] ||
-           (device[length] == ':' && *number && !number[strspn(number, "0123456789")]);
-}
-
 static void choose_device(struct filter *filter)
 {
+    filter->backend = backend_cpu();
     if (!takes(filter->program, &filter_settings.device))
         return;
-    const char *device = filter_settings.device;
-    if (is_cuda(device))
-        filter_fail(filter, "no CUDA device: this build has no CUDA backend");
-    if (strcmp(device, "auto") == 0)
-        filter_detail(filter, "device: cpu");
-    else if (strcmp(device, "cpu") != 0)
-        filter_fail(filter, "--device %s: unknown; devices are auto, cpu, cuda and cuda:N", device);
+    filter->backend = device_open(filter_settings.device, &filter->error);
+    if (!filter->backend)
+        filter_fail(filter, "%s", filter->error.text);
+    filter_detail(filter, "device: %s, %s", filter->backend->name, filter->backend->device);
 }
 
 /* Text on stdout counts only when all of it arrived. A stdout that is closed already, by a writer

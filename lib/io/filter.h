@@ -7,6 +7,7 @@
 #ifndef OCTPIPE_IO_FILTER_H
 #define OCTPIPE_IO_FILTER_H
 
+#include "kernels/operation.h"
 #include "lib/core/options.h"
 #include "lib/io/stream.h"
 
@@ -54,10 +55,11 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
 #define DEVICE_OPTIONS                                                                             \
     {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
      .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
-     .meaning = "where to compute"},                                                               \
+     .meaning = "where to compute; auto is the CPU; cuda makes inference only, is written against " \
+                "cuDNN's documentation and has never run on a device yet"},                        \
     {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
      .choices = filter_precisions,                                                                 \
-     .meaning = "type of activations and products; auto is fp32 on a CPU"}
+     .meaning = "type of activations and products; auto is fp32 on a CPU, bf16 on a GPU"}
 /* clang-format on */
 
 struct filter {
@@ -66,8 +68,9 @@ struct filter {
     char **file;
     struct stream_reader *input;
     struct stream_writer *output;
-    struct error error; /* where filters let library calls put their reason */
-    char *command_line; /* for the history */
+    const struct backend *backend; /* of --device; the CPU without that option */
+    struct error error;            /* where filters let library calls put their reason */
+    char *command_line;            /* for the history */
 };
 
 /* Parse, set the manners up, remember the operands. Exits for --help and for bad options. */

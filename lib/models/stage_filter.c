@@ -19,10 +19,21 @@ struct weights *stage_filter_weights(struct filter *filter)
 
 struct stage_settings stage_filter_settings(struct filter *filter)
 {
+    const struct backend *backend = filter->backend;
+    if (filter_settings.precision == PRECISION_AUTO)
+        return (struct stage_settings){backend, backend->activations};
     bool bf16 = filter_settings.precision == PRECISION_BF16;
-    if (bf16 && !cpu_has_bf16())
-        filter_fail(filter, "--precision bf16: this processor does not multiply bf16");
-    return (struct stage_settings){backend_cpu(), bf16 ? DTYPE_BF16 : DTYPE_F32};
+    if (bf16 && !backend->multiplies_bf16())
+        filter_fail(filter, "--precision bf16: %s does not multiply bf16", backend->device);
+    return (struct stage_settings){backend, bf16 ? DTYPE_BF16 : DTYPE_F32};
+}
+
+struct stage_settings stage_filter_training_settings(struct filter *filter)
+{
+    if (!filter->backend->kernel[OP_CONVOLUTION_WEIGHTS])
+        filter_fail(filter, "--device %s: this backend makes inference only",
+                    filter_settings.device);
+    return stage_filter_settings(filter);
 }
 
 void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes)

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS = 4, WINDOW = 5, BATCH = 8 };
+enum { CHANNELS = 4, WINDOW = 5 };
 
-static int64_t latent = 64, slice = 512, thumbnail = 128;
+static int64_t latent = 64, slice = 512, thumbnail = 128, batch = 8;
 static struct measure_effort effort = {.seconds = 10};
 static double peak_rate;
 static bool paths, training;
@@ -29,7 +29,20 @@ static const struct option options[] = {
      .type = OPTION_CHOICE,
      .target = &filter_settings.precision,
      .choices = filter_precisions,
-     .meaning = "type of activations and products; auto is fp32 on a CPU"},
+     .meaning = "type of activations and products; auto is fp32 on a CPU, bf16 on a GPU"},
+    {.name = "device",
+     .type = OPTION_STRING,
+     .target = &filter_settings.device,
+     .argument = "auto|cpu|cuda[:N]",
+     .choices = filter_devices,
+     .meaning = "where to compute"},
+    {.name = "batch",
+     .type = OPTION_INT,
+     .target = &batch,
+     .argument = "N",
+     .low = 1,
+     .high = 4096,
+     .meaning = "slices of the refiner at a time"},
     {.name = "repetitions",
      .type = OPTION_INT,
      .target = &effort.repetitions,
@@ -121,7 +134,7 @@ static int open_stage(struct stage *stage, const char *name, struct weights *wei
     if (!strcmp(name, "diffusion3d"))
         return stage_denoise(stage, weights, 3, latent, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "refiner"))
-        return stage_denoise(stage, weights, 2, BATCH, CHANNELS, latent, latent, &settings, error);
+        return stage_denoise(stage, weights, 2, batch, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "multislice"))
         return stage_decode(stage, weights, WINDOW, CHANNELS, latent, latent, &settings, error);
     if (!strcmp(name, "decoder2d"))
@@ -157,11 +170,12 @@ static enum share share_of(enum operation_kind kind)
     }
 }
 
-static void report(const char *name, struct network *network, const double *seconds)
+/* whole: seconds of a call; those of its nodes, which give the shares, may add up to more. */
+static void report(const char *name, struct network *network, const double *seconds, double whole)
 {
     const struct graph *graph = network_graph(network);
     double share[SHARES] = {0}, convolution_flops = 0, flops = graph_flops(graph);
-    double whole = measure_sum(seconds, graph->nodes);
+    double all = measure_sum(seconds, graph->nodes);
     for (int i = 0; i < graph->nodes; i++) {
         enum share kind = share_of(graph->node[i].operation.kind);
         share[kind] += seconds[i];
@@ -170,7 +184,7 @@ static void report(const char *name, struct network *network, const double *seco
     }
     double effective = flops / whole * 1e-9;
     double alone = convolution_flops / share[CONVOLUTION] * 1e-9;
-    printf("| %-11s | %-9s | %7.3f | %8.3f | %7.1f |", name,
+    printf("| %-11s | %-9s | %7.3f | %8.4f | %7.1f |", name,
            graph->activations == DTYPE_BF16 ? "bf16" : "fp32", flops * 1e-12, whole, effective);
     if (peak_rate)
         printf(" %6.2f |", effective / peak_rate);
@@ -178,7 +192,7 @@ static void report(const char *name, struct network *network, const double *seco
         printf("      - |");
     printf(" %12.1f | %5.2f |", alone, effective / alone);
     for (int kind = 0; kind < SHARES; kind++)
-        printf(" %4.1f |", 100 * share[kind] / whole);
+        printf(" %4.1f |", 100 * share[kind] / all);
     printf(" %6.0f | %6.0f |\n", measure_plan(network), measure_peak());
 }
 
@@ -202,11 +216,11 @@ static void measure_call(const char *name, struct weights *weights)
     filter_check(&filter, open_stage(&stage, name, weights));
     const struct graph *graph = network_graph(stage.network);
     double *seconds = filter_allocate(&filter, graph->nodes, sizeof *seconds);
-    measure_network(&filter, stage.network, effort, seconds);
+    double whole = measure_network(&filter, stage.network, effort, seconds);
     if (paths)
         paths_report(&filter, name, graph, seconds);
     else
-        report(name, stage.network, seconds);
+        report(name, stage.network, seconds, whole);
     free(seconds);
     stage_close(&stage);
     weights_close(weights);
@@ -226,7 +240,7 @@ int main(int argc, char **argv)
     if (training)
         training_report(&filter, weights,
                         &(struct training_bench){name, latent, filter_settings.memory,
-                                                 stage_filter_settings(&filter), effort});
+                                                 stage_filter_training_settings(&filter), effort});
     else
         measure_call(name, weights);
     return filter_finish(&filter);

@@ -12,10 +12,11 @@ struct measure_effort {
 };
 
 /* The seconds of each node in the fastest call, after one that packs the weights and touches all
- * memory. Maps that go in are normals; a lone timestep is 500, of several numbers number i is i.
- * Ends the program on an error. */
-void measure_network(struct filter *filter, struct network *network, struct measure_effort effort,
-                     double *best);
+ * memory, and of that call: their sum, or on a backend with a queue, where a node is waited for
+ * only to be measured, those of the fastest call without. Maps that go in are normals; a lone
+ * timestep is 500, of several numbers number i is i. Ends the program on an error. */
+double measure_network(struct filter *filter, struct network *network, struct measure_effort effort,
+                       double *best);
 
 /* The sum of count numbers. */
 double measure_sum(const double *seconds, int count);

@@ -128,7 +128,15 @@ assert_empty_folder() {
     assert_trouble noise
 }
 
-@test "--device cuda without a CUDA device is trouble, auto and cpu are not" {
+@test "--device auto is the CPU and says so" {
+    for device in "" "--device auto" "--device cpu"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr latent-sr -w none.safetensors $device -v < /dev/null
+        [[ "${stderr_lines[0]}" == "latent-sr: device: cpu, "* ]]
+    done
+}
+
+@test "--device cuda without a CUDA device is trouble, cpu is not" {
     if [ -e /dev/nvidiactl ]; then
         skip "this machine has a GPU"
     fi

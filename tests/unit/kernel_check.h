@@ -1,5 +1,8 @@
-/* Running a CPU kernel between guard bytes and holding it to its promises: the values of the
- * reference, and the same bits for every number of threads, batch and place of the output. */
+/* Running a kernel between guard bytes and holding it to its promises: the values of the reference,
+ * and the same bits for every number of threads, batch and place of the output.
+ *
+ * Kernels given are the CPU's; where tests run on another backend (device.h) it is that one's of
+ * the operation's kind which is run, and once is enough. */
 #ifndef OCTPIPE_TESTS_KERNEL_CHECK_H
 #define OCTPIPE_TESTS_KERNEL_CHECK_H
 
@@ -20,9 +23,10 @@ extern const char *const kernel_sets[];
 void *kernel_run(const struct kernel *kernel, const struct operation *operation,
                  const void *const *inputs);
 
-/* The same, created for `planned` threads and run with `threads`. */
+/* The same, created for `planned` threads and run with `threads`; with in_place into a copy of the
+ * input that the kernel names, NULL where it names none. */
 void *kernel_run_threads(const struct kernel *kernel, const struct operation *operation,
-                         const void *const *inputs, int planned, int threads);
+                         const void *const *inputs, int planned, int threads, bool in_place);
 
 /* Under every available instruction set:
  * - each value is within slack + rounding·|value| of the reference, where rounding is 2^-24, or

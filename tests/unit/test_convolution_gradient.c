@@ -233,7 +233,7 @@ static void end_gradients(struct operation *o)
 static void run_weights(const struct operation *o, const void *const *inputs, int planned,
                         int threads)
 {
-    float *token = kernel_run_threads(&cpu_convolution_weights, o, inputs, planned, threads);
+    float *token = kernel_run_threads(&cpu_convolution_weights, o, inputs, planned, threads, false);
     assert_true(*token == 0.0f);
     free(token);
 }

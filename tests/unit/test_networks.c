@@ -3,6 +3,7 @@
  * Tolerances: fp32 sums of a few thousand products through some twenty layers keep 2e-5 relative
  * L2 (2⁻²⁴ per rounding, √(products·layers) of them); bf16 activations lose about 2⁻⁹ at each of
  * some fifty roundings, √50·2⁻⁹ ≈ 1.4e-2. */
+#include "tests/unit/device.h"
 #include "tests/unit/golden.h"
 
 #include <setjmp.h>
@@ -48,7 +49,7 @@ static void close_golden(struct golden *g)
 
 static struct stage_settings settings_of(enum dtype activations)
 {
-    return (struct stage_settings){backend_cpu(), activations};
+    return (struct stage_settings){test_backend(), activations};
 }
 
 static void check(int status, const struct error *error)
@@ -75,7 +76,7 @@ static void both(const char *path, void (*body)(struct golden *, enum dtype, dou
     struct golden g;
     open_golden(&g, path, NULL);
     body(&g, DTYPE_F32, TOLERANCE_FP32);
-    if (cpu_has_bf16())
+    if (test_backend()->multiplies_bf16())
         body(&g, DTYPE_BF16, TOLERANCE_BF16);
     close_golden(&g);
 }
@@ -141,7 +142,7 @@ static void encode3d_odd(struct golden *g, enum dtype dtype, double tolerance)
     layer_output(&b, encoder3d_build(&b, &config, layer_channels_last(&b, &in, 1, false)));
     check(b.failed ? -1 : 0, &error);
     struct stage stage = {NULL, z->shape[2], z->shape[1], z->shape[3], z->shape[4]};
-    int status = network_create(&stage.network, b.graph, backend_cpu(), &error);
+    int status = network_create(&stage.network, b.graph, test_backend(), &error);
     float *made = run(&stage, status, (const float *const[]){x->data}, &error);
     float *back = golden_swapped(made, 1, z->shape[2], z->shape[1], z->shape[3] * z->shape[4]);
     label(text, sizeof text, g, dtype, "out.z2");

@@ -4,6 +4,7 @@
  * the networks' tolerance holds. A clamp of x0 with 10 steps multiplies it about twelvefold
  * (x0 = (x - sigma*eps)/alpha at large t, cut where it is clamped): the networks' measured 2e-6,
  * ours and a reference's in float32, become 12*(2e-6 + 2e-6). */
+#include "tests/unit/device.h"
 #include "tests/unit/golden.h"
 
 #include <setjmp.h>
@@ -109,7 +110,7 @@ static void follow(const char *path)
         j.condition = golden_tensor(&j.file, "in.cond")->data;
     if (settings.kind == SAMPLER_DDPM)
         j.step_noise = golden_tensor(&j.file, "in.step_noise")->data;
-    struct stage_settings fp32 = {backend_cpu(), DTYPE_F32};
+    struct stage_settings fp32 = {test_backend(), DTYPE_F32};
     if (stage_denoise(&j.stage, j.weights, flat ? 2 : 3, d, c, shape[noise->rank - 2],
                       shape[noise->rank - 1], &fp32, &error) ||
         sampler_create(&sampler, &settings, &schedule, j.count, &error))

@@ -3,6 +3,7 @@
  * where Winograd adds the weights of two planes before it multiplies. */
 #include "lib/engine/network.h"
 #include "lib/engine/upsampling.h"
+#include "tests/unit/device.h"
 #include "tests/unit/kernel_check.h"
 
 #include <setjmp.h>
@@ -81,7 +82,7 @@ static void run(struct graph *graph, const void *input, void *const *outputs)
 {
     struct error error;
     struct network *network;
-    assert_int_equal(network_create(&network, graph, backend_cpu(), &error), 0);
+    assert_int_equal(network_create(&network, graph, test_backend(), &error), 0);
     assert_int_equal(network_run(network, &input, outputs, &error), 0);
     network_destroy(network);
 }

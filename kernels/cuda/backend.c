@@ -1,0 +1,196 @@
+/* The CUDA backend: one device, one queue, opened once in a process. */
+#include "kernels/cuda/backend.h"
+#include "kernels/cuda/cuda.h"
+
+#include <stdio.h>
+
+enum {
+    CUDNN_LEAST = 91600, /* 9.8 to 9.15 have wrong 3-D convolutions */
+    ALIGNMENT = 256,
+};
+
+static struct cuda_device device;
+
+const struct cuda_device *cuda_device(void)
+{
+    return &device;
+}
+
+const char *cuda_error(cudaError_t status)
+{
+    return status == cudaSuccess ? NULL : cudaGetErrorString(status);
+}
+
+const char *cuda_launched(void)
+{
+    return cuda_error(cudaGetLastError());
+}
+
+size_t cuda_reserve(size_t *total, int64_t count, int64_t size)
+{
+    size_t offset = *total, bytes, end;
+    if (offset == SIZE_MAX || __builtin_mul_overflow(count, size, &bytes) ||
+        __builtin_add_overflow(offset, bytes, &end) ||
+        __builtin_add_overflow(end, (size_t)ALIGNMENT - 1, &end)) {
+        *total = SIZE_MAX;
+        return 0;
+    }
+    *total = end / ALIGNMENT * ALIGNMENT;
+    return offset;
+}
+
+const char *cuda_prepare_nothing(void *state, const struct operation *operation, void *prepared,
+                                 void *scratch)
+{
+    (void)state, (void)operation, (void)prepared, (void)scratch;
+    return NULL;
+}
+
+static bool multiplies_bf16(void)
+{
+    return true;
+}
+
+static void *allocate(size_t bytes)
+{
+    void *memory;
+    if (cudaMalloc(&memory, bytes) == cudaSuccess)
+        return memory;
+    cudaGetLastError(); /* is reported here, not by the next launch */
+    return NULL;
+}
+
+static void release(void *memory, size_t bytes)
+{
+    (void)bytes;
+    cudaFree(memory);
+}
+
+static const char *upload(void *to, const void *from, size_t bytes)
+{
+    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device.stream));
+}
+
+static const char *download(void *to, const void *from, size_t bytes)
+{
+    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, device.stream));
+}
+
+static const char *wait(void)
+{
+    return cuda_error(cudaStreamSynchronize(device.stream));
+}
+
+static const char *record_begin(void)
+{
+    return cuda_error(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal));
+}
+
+static const char *record_end(void **recording)
+{
+    cudaGraph_t graph;
+    cudaGraphExec_t executable;
+    cudaError_t status = cudaStreamEndCapture(device.stream, &graph);
+    if (status != cudaSuccess)
+        return cuda_error(status);
+    status = cudaGraphInstantiate(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    if (status == cudaSuccess)
+        *recording = executable;
+    return cuda_error(status);
+}
+
+static const char *replay(void *recording)
+{
+    return cuda_error(cudaGraphLaunch(recording, device.stream));
+}
+
+static void forget(void *recording)
+{
+    cudaGraphExecDestroy(recording);
+}
+
+static const struct queue queue = {upload,     download, wait,  record_begin,
+                                   record_end, replay,   forget};
+
+static struct cudaDeviceProp properties;
+
+static const struct backend backend = {
+    .name = "cuda",
+    .device = properties.name,
+    .activations = DTYPE_BF16,
+    .multiplies_bf16 = multiplies_bf16,
+    .kernel = {[OP_TO_CHANNELS_LAST] = &cuda_to_channels_last,
+               [OP_TO_SLICE_MAJOR] = &cuda_to_slice_major,
+               [OP_CAST] = &cuda_cast,
+               [OP_CONVOLUTION] = &cuda_convolution,
+               [OP_CONVOLUTION_PAIR] = &cuda_convolution_pair,
+               [OP_GROUP_NORM] = &cuda_group_norm,
+               [OP_RESAMPLE] = &cuda_resample,
+               [OP_ATTENTION] = &cuda_attention,
+               [OP_LINEAR] = &cuda_linear,
+               [OP_TIMESTEP_EMBEDDING] = &cuda_timestep_embedding,
+               [OP_QUANTIZE] = &cuda_quantize},
+    .allocate = allocate,
+    .release = release,
+    .queue = &queue,
+};
+
+static const char *open_device(int number)
+{
+    int count;
+    const char *why = cuda_error(cudaGetDeviceCount(&count));
+    if (why)
+        return why;
+    if (number >= count)
+        return "there are not so many";
+    why = cuda_error(cudaSetDevice(number));
+    if (!why)
+        why = cuda_error(cudaGetDeviceProperties(&properties, number));
+    if (!why && properties.major < 8)
+        return "it is older than compute capability 8.0";
+    return why;
+}
+
+/* The queue and cuDNN's handle on it, or neither. */
+static const char *open_queue(void)
+{
+    cudaStream_t stream;
+    cudnnHandle_t handle;
+    const char *why = cuda_error(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    if (why)
+        return why;
+    cudnnStatus_t status = cudnnCreate(&handle);
+    if (status == CUDNN_STATUS_SUCCESS) {
+        status = cudnnSetStream(handle, stream);
+        if (status != CUDNN_STATUS_SUCCESS)
+            cudnnDestroy(handle);
+    }
+    if (status != CUDNN_STATUS_SUCCESS) {
+        cudaStreamDestroy(stream);
+        return cudnnGetErrorString(status);
+    }
+    device = (struct cuda_device){.stream = stream, .target.handle = handle};
+    return NULL;
+}
+
+const struct backend *octpipe_backend_open(int number, const char **why)
+{
+    if (device.stream)
+        return &backend;
+    if (cudnnGetVersion() < CUDNN_LEAST) {
+        *why = "cuDNN is older than 9.16, whose 3-D convolutions are the first to be right";
+        return NULL;
+    }
+    *why = open_device(number);
+    if (!*why)
+        *why = open_queue();
+    return *why ? NULL : &backend;
+}
+
+const struct backend *octpipe_backend_plan(const char *description, const char **why)
+{
+    *why = cudnn_target_describe(&device.target, description);
+    snprintf(properties.name, sizeof properties.name, "a described device");
+    return *why ? NULL : &backend;
+}

@@ -1,0 +1,70 @@
+/* The CUDA kernels, and what they share: the device, the queue, errors, blocks of memory.
+ *
+ * Maps are channels-last in the device's memory; kernels only put work in the queue. What a kernel
+ * needs of the device, it asks of cuda_device(). Sums are f32; their order, like the choice of
+ * every algorithm, follows from one sample's shape. */
+#ifndef OCTPIPE_KERNELS_CUDA_CUDA_H
+#define OCTPIPE_KERNELS_CUDA_CUDA_H
+
+#include "kernels/check.h"
+#include "kernels/cuda/cudnn_plan.h"
+
+#include <cuda_runtime_api.h>
+
+extern const struct kernel cuda_to_channels_last;
+extern const struct kernel cuda_to_slice_major;
+extern const struct kernel cuda_cast;
+extern const struct kernel cuda_convolution;
+extern const struct kernel cuda_convolution_pair;
+extern const struct kernel cuda_group_norm;
+extern const struct kernel cuda_resample;
+extern const struct kernel cuda_attention;
+extern const struct kernel cuda_linear;
+extern const struct kernel cuda_timestep_embedding;
+extern const struct kernel cuda_quantize;
+
+struct cuda_device {
+    cudaStream_t stream; /* the queue */
+    struct cudnn_target target;
+};
+
+/* The device of the process, since the backend was opened. */
+const struct cuda_device *cuda_device(void);
+
+/* What CUDA says of a failure; NULL of a success. */
+const char *cuda_error(cudaError_t status);
+
+/* Whether the last launch was accepted. */
+const char *cuda_launched(void);
+
+/* Append count elements of size bytes to a block of *total bytes; returns their offset, a multiple
+ * of 256. *total becomes SIZE_MAX when the sum does not fit, and stays so. */
+size_t cuda_reserve(size_t *total, int64_t count, int64_t size);
+
+/* For kernels without weights: does nothing. */
+const char *cuda_prepare_nothing(void *state, const struct operation *operation, void *prepared,
+                                 void *scratch);
+
+/* Elements and bytes of a weight as its file holds it. */
+int64_t weight_count(const struct weight *weight);
+int64_t weight_bytes(const struct weight *weight);
+
+/* Upload a weight to `scratch` (weight_bytes) and convert it: prepared[…] of a type and in an order
+ * that `pack` gives, the product of scale and value, zero outside of the weight. */
+enum { PACK_AXES = 5 };
+struct pack {
+    int64_t extent[PACK_AXES]; /* of the result, the last one fastest */
+    int64_t stride[PACK_AXES]; /* in the weight, of a step along each; 0 < extent */
+    int64_t limit[PACK_AXES];  /* positions beyond are zero */
+    int64_t first;             /* the weight's element for position 0 */
+    enum dtype dtype;          /* F32 or BF16 */
+    const float *scale;        /* one number in the device's memory; NULL: 1 */
+};
+const char *cuda_pack(const struct weight *weight, const struct pack *pack, void *prepared,
+                      void *scratch);
+
+/* A vector of `count` elements as it is. */
+const char *cuda_pack_vector(const struct weight *weight, int64_t count, enum dtype dtype,
+                             const float *scale, void *prepared, void *scratch);
+
+#endif
