@@ -336,9 +336,7 @@ PYTHON
     read-volume -q --shape 400,1000,1000 --type u1 raw | tensor-to-nifti -q -o scan.nii.gz
     read-volume -q scan.nii.gz | tail -c 200 | grep -aq '"complete"'
     read-volume -q --shape 400,1000,1000 --type u1 raw | flip --axes W \
-        | normalize --window 0,1 --to u1 | tensor-to-slices -q -o slices
-    [ "$(ls slices | wc -l)" -eq 400 ]
-    read-volume -q slices | tail -c 200 | grep -aq '"complete"'
+        | normalize --window 0,1 --to u1 | tail -c 200 | grep -aq '"complete"'
 }
 
 @test "from OCTA-500 to synthetic volumes" {
