@@ -136,7 +136,7 @@ metadata() {
     head -c 200 tree/Label/GT_Layers/10002.mat > cut.mat
     mv cut.mat tree/Label/GT_Layers/10002.mat
     run --separate-stderr read-octa500 --ids 10002 --labels layers tree
-    assert_trouble read-octa500 "10002.mat: no MATLAB file, or cut off"
+    assert_trouble read-octa500 "10002.mat: no MATLAB file of real arrays, or damaged or cut off"
 }
 
 @test "slices of PNG come back bit for bit, 8 and 16 bits" {
