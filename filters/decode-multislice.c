@@ -1,13 +1,15 @@
 /* decode-multislice - latents of slices to a volume, by windows of neighbouring slices.
  *   stdin: latent z_hr (D,4,H',W') f4    stdout: volume (D,8H',8W') f4 */
 #include "lib/core/progress.h"
+#include "lib/models/preset.h"
 #include "lib/models/stage_filter.h"
 #include "lib/models/window_decoder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t window = 5, hop = 1;
+static int64_t window = 5, hop; /* 0: the preset's */
+static int preset;
 
 static const struct option options[] = {
     {.name = "window",
@@ -23,7 +25,13 @@ static const struct option options[] = {
      .argument = "H",
      .low = 1,
      .high = 64,
+     .unset = "the preset's, at most the window",
      .meaning = "slices from one window to the next; 1 is the paper, more is faster"},
+    {.name = "preset",
+     .type = OPTION_CHOICE,
+     .target = &preset,
+     .choices = preset_names,
+     .meaning = "a hop of 1, or of 3"},
     NETWORK_OPTIONS,
     {0},
 };
@@ -99,6 +107,8 @@ int main(int argc, char **argv)
     struct stage_settings settings = stage_filter_settings(&filter);
     if (!filter_check(&filter, stage_decode_has_adaptors(weights, &filter.error)))
         window = hop = 1;
+    if (!hop)
+        hop = presets[preset].hop < window ? presets[preset].hop : window;
     if (hop > window)
         filter_fail(&filter, "--hop %lld leaves slices between windows of %lld", (long long)hop,
                     (long long)window);

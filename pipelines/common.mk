@@ -5,7 +5,7 @@
 #   BIN      where the programs are (default: bin/ beside this folder)
 #   OUT      where the files go
 #   FLAGS    options for every network stage: --precision bf16, --threads 2, --memory 4G, -v
-#   PRESET   --preset of the diffusion networks that a volume is made or reconstructed with
+#   PRESET   --preset of the stages that make or reconstruct a volume: paper or fast
 
 .DELETE_ON_ERROR:
 .ONESHELL:

@@ -40,7 +40,7 @@ $(OUT)/z_hr.npy: $(OUT)/z_sr.npy $(REFINER)
 	refine-slice -w $(REFINER) --seed $(SEED) $(preset) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/decoded.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLICE)
-	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
+	decode-multislice -w $(MULTISLICE) $(preset) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/reconstruction.npy: $(OUT)/decoded.npy
 	crop -o $@ $<

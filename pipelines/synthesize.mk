@@ -27,7 +27,7 @@ $(OUT)/z_hr.npy: $(OUT)/z_sr.npy $(REFINER)
 	refine-slice -w $(REFINER) --seed $(SEED) $(preset) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/volume.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLICE)
-	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
+	decode-multislice -w $(MULTISLICE) $(preset) $(DECODE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/en-face.png: $(OUT)/volume.npy
 	tensor-view --row --mode en-face -o $@ $<

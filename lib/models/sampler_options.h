@@ -4,6 +4,7 @@
 
 #include "lib/core/options.h"
 #include "lib/models/denoiser.h"
+#include "lib/models/preset.h"
 
 struct sampler_options {
     int preset;  /* index into preset_names */
@@ -12,7 +13,7 @@ struct sampler_options {
     double eta, clip;
 };
 extern struct sampler_options sampler_options;
-extern const char *const preset_names[], *const sampler_names[];
+extern const char *const sampler_names[];
 
 /* clang-format off */
 #define SAMPLER_OPTIONS                                                                            \

@@ -100,6 +100,13 @@ spacing() {
     assert_same fast.npy same.npy
     "${refine[@]}" > plain.npy
     assert_same plain.npy same.npy
+    local decode=(decode-multislice -w multislice.safetensors decode-multislice.npy)
+    "${decode[@]}" --preset fast > fast.npy
+    "${decode[@]}" --hop 3 > same.npy
+    assert_same fast.npy same.npy
+    "${decode[@]}" --preset fast --window 2 > fast.npy
+    "${decode[@]}" --hop 2 --window 2 > same.npy
+    assert_same fast.npy same.npy
 }
 
 @test "--common-noise: slices of equal z_sr are refined alike with 1, apart below" {
