@@ -26,6 +26,17 @@ BUILD := build-sanitize
 BIN := $(BUILD)/bin
 CFLAGS ?= -O1 -g
 VARIANT := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef FUZZ
+BUILD := build-fuzz
+BIN := $(BUILD)/bin
+CC := $(FUZZ)
+CFLAGS ?= -O1 -g
+WERROR ?= 0
+OPENMP :=
+ifneq (,$(findstring clang,$(FUZZ)))
+VARIANT := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+           -Wno-unknown-warning-option
+endif
 else ifdef DEBUG
 BUILD := build-debug
 BIN := $(BUILD)/bin
@@ -49,6 +60,7 @@ PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 DESTDIR ?=
 WERROR ?= 1
+OPENMP ?= -fopenmp
 JOBS ?= $(shell nproc)
 
 comma := ,
@@ -63,9 +75,9 @@ MACHINE := $(shell uname -m)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla \
             -Wno-format-truncation $(if $(filter 1,$(WERROR)),-Werror)
-COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
+COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) $(OPENMP) $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
-LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
+LINK = $(CC) $(CFLAGS) $(VARIANT) $(OPENMP) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(LIBRARY_LIBS) -lnifti2 -lmatio -ldl -lm
 
 # Vectorized kernels are compiled once for each instruction set and chosen at run time.
@@ -80,12 +92,19 @@ PROGRAMS := $(FILTERS:%=$(BIN)/%)
 SIMD_SOURCES := $(wildcard kernels/cpu/*_simd.c)
 SOURCES := $(filter-out $(SIMD_SOURCES),$(sort \
            $(wildcard lib/*/*.c lib/*/*/*.c kernels/*.c kernels/cpu/*.c)))
+ifdef FUZZ # what the targets read with, which needs no kernels
+SIMD_SOURCES :=
+SOURCES := $(filter-out lib/io/filter.c,\
+           $(wildcard lib/core/*.c lib/io/*.c lib/scans/*.c lib/checkpoint/*.c))
+endif
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
            $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%_$(set).o))
 LIBRARY := $(BUILD)/liboctpipe.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o, \
                 $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_TESTS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
 BENCH := $(BUILD)/bench
 BENCH_SIMD := $(wildcard pipelines/bench/*_simd.c)
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o, \
@@ -98,7 +117,7 @@ CUDA_HOME ?= $(or $(patsubst %/bin/nvcc,%,$(shell command -v nvcc)),/usr/local/c
 CUDNN_HOME ?= $(CUDA_HOME)
 CUDA_ARCHS ?= 80 90
 NVCC ?= $(CUDA_HOME)/bin/nvcc
-ifdef SANITIZE
+ifneq (,$(SANITIZE)$(FUZZ))
 CUDA ?= 0
 endif
 CUDA ?= $(if $(and $(wildcard $(NVCC)),$(wildcard $(CUDNN_HOME)/include/cudnn.h),$(shell \
@@ -191,10 +210,20 @@ $(BIN)/octpipe-cuda.so: $(CUDA_OBJECTS) kernels/cuda/exports.map
 	$(CXX) -shared $(CUDA_OBJECTS) -Wl,--version-script=kernels/cuda/exports.map -Wl,--no-undefined \
 	    $(LDFLAGS) $(CUDA_FOLDERS:%=-Wl$(comma)-rpath$(comma)%) $(CUDA_LIBS) -o $@
 
+# main.c feeds a target files; libFuzzer brings a main of its own.
+LIBFUZZER := $(if $(findstring clang,$(FUZZ)),-fsanitize=fuzzer)
+$(FUZZ_TESTS): $(BUILD)/tests/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/fuzz.o \
+                $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/main.o) $(LIBRARY)
+	@mkdir -p $(@D)
+	echo '  LD      $@'
+	$(if $(V),set -x)
+	$(LINK) $(LIBFUZZER) $^ $(LIBS) -o $@
+
 .SECONDARY:
 -include $(CUDA_OBJECTS:.o=.d)
 -include $(OBJECTS:.o=.d) $(TEST_HELPERS:.o=.d) $(FILTERS:%=$(BUILD)/filters/%.d) \
-         $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+         $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/fuzz/fuzz.d \
+         $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%.d) $(BUILD)/tests/fuzz/main.d
 
 # The programs that make needs are built in a second make, after `deps` has installed what they
 # need, and on all cores unless -j says otherwise.
@@ -219,7 +248,14 @@ test-plans: ## without a GPU: cuDNN's plans of every convolution at full size, a
 	BIN='$(abspath $(BIN))' $(BUILD)/tests/test_cuda_plans
 
 .PHONY: unit-tests
-unit-tests: $(TESTS)
+unit-tests: $(TESTS) $(FUZZ_TESTS)
+
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZ_TESTS)
+
+.PHONY: fuzz
+fuzz: ## look for inputs that break readers; ONLY="names" FUZZ_SECONDS=60 (clang, else AFL++)
+	@FUZZ_SECONDS='$(or $(FUZZ_SECONDS),60)' tests/fuzz/run $(ONLY)
 
 .PHONY: demo
 demo: deps ## synthesize a volume with the weights in the repository
@@ -316,7 +352,7 @@ deps: ## install the missing Debian packages, or say how
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf build build-sanitize build-debug bin
+	rm -rf build build-sanitize build-debug build-fuzz bin
 
 .PHONY: help
 help: ## list the targets

@@ -50,6 +50,9 @@ static int add_sources(struct import *import, struct checkpoint *file, const cha
         if (!tensor->count || strncmp(tensor->name, prefix, strlen(prefix)) ||
             !part_rename(part, anchor, tensor->name + strlen(prefix), name, sizeof name))
             continue;
+        if (tensor->count > INT32_MAX)
+            return error_set(error, "%s: %.200s has %lld elements, more than any weight",
+                             file->path, tensor->name, (long long)tensor->count);
         if (add_source(import, file, tensor, name, error))
             return -1;
     }
@@ -78,20 +81,21 @@ int import_list(struct import *import, struct error *error)
     return 0;
 }
 
-/* The one source of that name; NULL where there is none. */
 int import_find(const struct import *import, const char *name, const struct source **found,
                 struct error *error)
 {
-    const struct source wanted = {.name = (char *)(uintptr_t)name};
+    const struct source wanted = {.name = (char *)(uintptr_t)name}, *end;
     const struct source *s =
         bsearch(&wanted, import->source, (size_t)import->sources, sizeof wanted, compare_source);
     *found = s;
-    for (int way = -1; s && way <= 1; way += 2)
-        for (const struct source *o = s + way;
-             o >= import->source && o < import->source + import->sources && !strcmp(o->name, name);
-             o += way)
-            if (o->tensor != s->tensor)
-                return error_set(error, "%.200s is in %.80s and in %.80s", name, s->file->path,
-                                 o->file->path);
+    if (!s)
+        return 0;
+    while (s > import->source && !compare_source(s - 1, &wanted))
+        s--;
+    end = import->source + import->sources;
+    for (const struct source *o = s + 1; o < end && !compare_source(o, &wanted); o++)
+        if (o->tensor != s->tensor)
+            return error_set(error, "%.200s is in %.80s and in %.80s", name, s->file->path,
+                             o->file->path);
     return 0;
 }

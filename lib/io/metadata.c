@@ -21,6 +21,9 @@ static uint32_t utf8_next(const unsigned char **text)
         }
         character = character << 6 | (at[i] & 0x3f);
     }
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    if (character < least[more] || character > 0x10ffff || (character & ~0x7ffu) == 0xd800)
+        more = 0; /* written longer than it is, or half of a pair */
     *text += 1 + more;
     return more ? character : at[0];
 }
@@ -134,6 +137,7 @@ static int read_count(const cJSON *json, const char *name, int64_t *count)
     return *count < 0 ? -1 : 0;
 }
 
+/* A short text of UTF-8, which is as long when it is written again. */
 static int read_string(const cJSON *json, const char *name, char *text, size_t size)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
@@ -141,6 +145,11 @@ static int read_string(const cJSON *json, const char *name, char *text, size_t s
         return 0;
     if (!cJSON_IsString(item) || strlen(item->valuestring) >= size)
         return -1;
+    for (const unsigned char *at = (const unsigned char *)item->valuestring; *at;) {
+        const unsigned char *before = at;
+        if (utf8_next(&at) >= 0x80 && at == before + 1)
+            return -1;
+    }
     strcpy(text, item->valuestring);
     return 0;
 }

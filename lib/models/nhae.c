@@ -14,7 +14,8 @@ int encoder3d_read(struct encoder3d_config *c, struct weights *w, struct error *
         return error_set(error, "the 3-D encoder's first or last convolution is not a 3-D kernel");
     *c = (struct encoder3d_config){
         .width = first->shape[0], .channels = last->shape[0], .groups = (int)groups};
-    while (weights_find(w, KEY("encoder3D.conv_blocks.%d.down.conv.weight", c->levels)))
+    while (c->levels < NHAE_LEVELS &&
+           weights_find(w, KEY("encoder3D.conv_blocks.%d.down.conv.weight", c->levels)))
         c->levels++;
     if (!c->levels)
         return error_set(error, "the 3-D encoder has no encoder3D.conv_blocks.0.down.conv.weight");
@@ -80,7 +81,8 @@ int latent_sr_read(struct latent_sr_config *c, struct weights *w, struct error *
     if (norm->rank != 1 || !codes || codes->rank != 2)
         return error_set(error, "SR3D.final_block.0 or quantize3D.embedding is misshapen");
     *c = (struct latent_sr_config){norm->shape[0], codes->shape[0], 0};
-    while (weights_find(w, KEY("SR3D.conv_blocks.%d.up.convt.weight", c->levels)))
+    while (c->levels < NHAE_LEVELS &&
+           weights_find(w, KEY("SR3D.conv_blocks.%d.up.convt.weight", c->levels)))
         c->levels++;
     return 0;
 }

@@ -8,6 +8,8 @@
 
 #include "lib/models/layers.h"
 
+enum { NHAE_LEVELS = 8 };
+
 struct encoder3d_config {
     int64_t width;    /* channels of conv_first, doubled by each level */
     int levels;       /* each halves all three axes */

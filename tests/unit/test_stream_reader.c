@@ -144,6 +144,8 @@ static void test_refused_metadata(void **state)
         {"{}", "the octpipe metadata has a wrong version"},
         {"{\"version\":2}", "the octpipe metadata has a wrong version (of a newer octpipe)"},
         {"{\"version\":1,\"kind\":7}", "the octpipe metadata has a wrong kind"},
+        {"{\"version\":1,\"kind\":\"\xe6\"}", "the octpipe metadata has a wrong kind"},
+        {"{\"version\":1,\"kind\":\"\xe0\x80\xa2\"}", "the octpipe metadata has a wrong kind"},
         {"{\"version\":1,\"axes\":\"DDDDDDDDDDDDDDDD\"}", "the octpipe metadata has a wrong axes"},
         {"{\"version\":1,\"spacing\":[1,2]}", "the octpipe metadata has a wrong spacing"},
         {"{\"version\":1,\"spacing\":[1,2,1e999]}", "the octpipe metadata has a wrong spacing"},
