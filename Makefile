@@ -55,7 +55,7 @@ comma := ,
 
 # Asked for when first used, and once, so that a bare machine can parse this file.
 once = $(eval $(1) := $(2))$($(1))
-PACKAGES_C := libtiff-4 libpng libcjson lapacke openblas
+PACKAGES_C := libtiff-4 libpng libjpeg zlib libcjson libzip lapacke openblas
 LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(PACKAGES_C)))
 LIBRARY_LIBS = $(call once,LIBRARY_LIBS,$(shell $(PKG_CONFIG) --libs $(PACKAGES_C)))
 CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(shell $(PKG_CONFIG) --libs cmocka))
@@ -66,7 +66,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wun
 COMPILE = $(CC) -std=c17 $(CFLAGS) $(VARIANT) -fopenmp $(WARNINGS) -D_GNU_SOURCE -I. \
           $(if $(filter x86_64,$(MACHINE)),,-DSIMD_ONLY_PORTABLE) $(LIBRARY_CFLAGS) $(CPPFLAGS)
 LINK = $(CC) $(CFLAGS) $(VARIANT) -fopenmp -Wl,--as-needed $(LDFLAGS)
-LIBS = $(LIBRARY_LIBS) -ldl -lm
+LIBS = $(LIBRARY_LIBS) -lnifti2 -lmatio -ldl -lm
 
 # Vectorized kernels are compiled once for each instruction set and chosen at run time.
 SIMD_SETS := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) portable
@@ -163,6 +163,9 @@ $(INTERFACE_OBJECTS): OBJECT_FLAGS = -DBACKEND_INTERFACE=$(INTERFACE)
 $(BUILD)/filters/octpipe.o: $(BUILD)/filters.list
 $(BUILD)/filters/octpipe.o: OBJECT_FLAGS = \
     -DOCTPIPE_FILTERS='$(patsubst %,"%"$(comma),$(filter-out octpipe,$(FILTERS)))'
+
+# libnifti's headers name each other without their folder.
+$(BUILD)/lib/scans/nifti_%.o: OBJECT_FLAGS = -isystem /usr/include/nifti
 
 $(PROGRAMS): $(BIN)/%: $(BUILD)/filters/%.o $(LIBRARY)
 	@mkdir -p $(@D)
@@ -292,8 +295,8 @@ install: all pages ## install programs, man pages and completions; PREFIX=/usr/l
 	$(INSTALL) -m 644 $(FILTERS:%=$(BUILD)/completion/%) "$$share/bash-completion/completions"
 
 # Debian and Ubuntu packages; gcc and pkg-config count as there when the commands are.
-PACKAGES := libc6-dev libtiff-dev libpng-dev libcjson-dev libopenblas-dev \
-            liblapacke-dev libcmocka-dev
+PACKAGES := libc6-dev libtiff-dev libpng-dev libjpeg-dev zlib1g-dev libnifti2-dev libmatio-dev \
+            libcjson-dev libzip-dev libopenblas-dev liblapacke-dev libcmocka-dev
 COMMANDS := gcc pkg-config bats
 
 .PHONY: deps

@@ -5,6 +5,7 @@
 #   BIN      where the programs are (default: bin/ beside this folder)
 #   OUT      where the files go
 #   FLAGS    options for every network stage: --precision bf16, --threads 2, --memory 4G, -v
+#   PRESET   --preset of the diffusion networks that a volume is made or reconstructed with
 
 .DELETE_ON_ERROR:
 .ONESHELL:
@@ -16,6 +17,8 @@ PIPELINES := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 BIN ?= $(PIPELINES)/../bin
 OUT ?= out
 FLAGS ?=
+PRESET ?=
+preset = $(PRESET:%=--preset %)
 export PATH := $(abspath $(BIN)):$(PATH)
 
 # The cascade's weight files (see docs/pipelines.md).

@@ -37,7 +37,7 @@ $(OUT)/z_sr.npy: $(OUT)/z.npy $(NHAE)
 	latent-sr -w $(NHAE) $(FLAGS) -o $@ $<
 
 $(OUT)/z_hr.npy: $(OUT)/z_sr.npy $(REFINER)
-	refine-slice -w $(REFINER) --seed $(SEED) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
+	refine-slice -w $(REFINER) --seed $(SEED) $(preset) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/decoded.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLICE)
 	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<

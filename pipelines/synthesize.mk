@@ -18,13 +18,13 @@ synthesize: $(OUT)/volume.tif $(OUT)/volume.png $(OUT)/en-face.png
 
 $(OUT)/z.npy: $(LDM3D) | $(OUT)
 	diffuse3d -w $(LDM3D) -n $(COUNT) $(SHAPE:%=--shape %) --seed $(SEED) \
-	    $(DIFFUSE_FLAGS) $(FLAGS) -o $@
+	    $(preset) $(DIFFUSE_FLAGS) $(FLAGS) -o $@
 
 $(OUT)/z_sr.npy: $(OUT)/z.npy $(NHAE)
 	latent-sr -w $(NHAE) $(FLAGS) -o $@ $<
 
 $(OUT)/z_hr.npy: $(OUT)/z_sr.npy $(REFINER)
-	refine-slice -w $(REFINER) --seed $(SEED) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
+	refine-slice -w $(REFINER) --seed $(SEED) $(preset) $(REFINE_FLAGS) $(FLAGS) -o $@ $<
 
 $(OUT)/volume.npy: $(OUT)/$(if $(filter yes,$(REFINE)),z_hr,z_sr).npy $(MULTISLICE)
 	decode-multislice -w $(MULTISLICE) $(DECODE_FLAGS) $(FLAGS) -o $@ $<

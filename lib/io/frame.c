@@ -40,3 +40,16 @@ void frame_crop(const void *from, int64_t planes, int64_t h, int64_t w, int64_t 
             memcpy(target, source + ((plane * h + top + y) * w + left) * size,
                    (size_t)(to_w * size));
 }
+
+void frame_flip(const void *from, int64_t planes, int64_t h, int64_t w, bool rows, bool columns,
+                void *to, int64_t size)
+{
+    const unsigned char *source = from;
+    unsigned char *target = to;
+    for (int64_t plane = 0; plane < planes; plane++)
+        for (int64_t y = 0; y < h; y++) {
+            const unsigned char *row = source + (plane * h + (rows ? h - 1 - y : y)) * w * size;
+            for (int64_t x = 0; x < w; x++, target += size)
+                memcpy(target, row + (columns ? w - 1 - x : x) * size, (size_t)size);
+        }
+}

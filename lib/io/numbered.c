@@ -5,12 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the extension starts, or the end. */
+/* Where the extension starts, that of a compressed file with it (.nii.gz), or the end. */
 static const char *extension(const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     const char *dot = strrchr(base, '.');
-    return dot && dot > base ? dot : base + strlen(base);
+    if (!dot || dot == base)
+        return base + strlen(base);
+    if (strcmp(dot, ".gz") == 0) {
+        const char *before = memrchr(base, '.', (size_t)(dot - base));
+        if (before && before > base)
+            return before;
+    }
+    return dot;
 }
 
 /* Print the pattern with its one %d; the number of those it has, or −1. */

@@ -1,5 +1,7 @@
 #include "lib/io/output.h"
 
+#include "lib/io/output_folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,6 +23,7 @@ void outputs_discard(void)
     for (int slot = 0; slot < OUTPUTS; slot++)
         if (taken[slot])
             unlink(temporary[slot]);
+    output_folder_discard();
 }
 
 /* Make the temporary file beside output->target. */

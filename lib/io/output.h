@@ -29,7 +29,8 @@ int output_close(struct output *output, struct error *error);
 /* Close and remove what was written, where it can be removed. */
 void output_discard(struct output *output);
 
-/* Remove the temporary files of all open outputs; async-signal-safe. */
+/* Remove the temporary files of all open outputs, and the folder that is being written;
+ * async-signal-safe. */
 void outputs_discard(void);
 
 #endif

@@ -9,6 +9,8 @@
  * are inverted, but for labels. */
 struct tiff_mapping {
     bool labels;      /* 8-bit samples, palette indices too, are labels */
+    bool stored;      /* samples of other types stay as they are too, as an array without a kind;
+                         but not those of a file that tiff_writer made */
     bool range;       /* low … high to [−1,1] in f4, clamped */
     double low, high; /* low < high */
 };
@@ -23,8 +25,8 @@ struct tiff_reader;
 int tiff_reader_open(struct tiff_reader **reader, const char *path,
                      const struct tiff_mapping *mapping, int64_t limit, struct error *error);
 
-/* The volumes in the file, and what each of them is: u1 or f4, kind, spacing and, in a file that
- * tiff_writer made, original, index, of and history. */
+/* The volumes in the file, and what each of them is: type (u1 or f4 unless `stored`), kind, spacing
+ * and, in a file that tiff_writer made, original, index, of and history. */
 int64_t tiff_reader_volumes(const struct tiff_reader *reader);
 const struct array *tiff_reader_array(const struct tiff_reader *reader);
 

@@ -129,17 +129,21 @@ static void describe_volume(struct tiff_reader *reader, const struct array *meta
 {
     struct array *array = &reader->array;
     struct tiff_mapping *mapping = &reader->mapping;
-    bool as_stored = reader->page.sample == DTYPE_U8 && !mapping->range;
+    mapping->stored = mapping->stored && !*metadata->kind;
+    bool as_stored = (reader->page.sample == DTYPE_U8 && !mapping->range) || mapping->stored;
     if (as_stored && strcmp(metadata->kind, "labels") == 0)
         mapping->labels = true;
     *array = (struct array){
-        .dtype = as_stored ? DTYPE_U8 : DTYPE_F32,
+        .dtype = as_stored ? reader->page.sample : DTYPE_F32,
         .rank = 3,
         .shape = {reader->pages / reader->volumes, reader->page.rows, reader->page.columns},
         .marked = true,
         .axes = "DHW",
     };
-    strcpy(array->kind, mapping->labels ? "labels" : "volume");
+    if (mapping->labels)
+        strcpy(array->kind, "labels");
+    else if (!as_stored || array->dtype == DTYPE_U8)
+        strcpy(array->kind, "volume");
     array_derive(array, metadata);
 }
 
@@ -278,18 +282,29 @@ static int map_samples(const struct tiff_reader *reader, float *slice, struct er
     return 0;
 }
 
+/* The stored samples as they are, but for min-is-white ones: the complement of an integer is its
+ * mirror image in the type's range. */
+static void copy_samples(const struct tiff_reader *reader, void *slice)
+{
+    int64_t bytes = tiff_page_bytes(&reader->page);
+    memcpy(slice, reader->samples, (size_t)bytes);
+    if (reader->page.photometric != PHOTOMETRIC_MINISWHITE || reader->mapping.labels)
+        return;
+    if (reader->page.sample == DTYPE_F32)
+        for (int64_t i = 0; i < bytes / (int64_t)sizeof(float); i++)
+            ((float *)slice)[i] = -((float *)slice)[i];
+    else
+        for (int64_t i = 0; i < bytes; i++)
+            ((uint8_t *)slice)[i] = (uint8_t) ~((uint8_t *)slice)[i];
+}
+
 int tiff_reader_read(struct tiff_reader *reader, void *slice, struct error *error)
 {
     int status = read_samples(reader, error);
-    if (status == 0 && reader->array.dtype == DTYPE_F32) {
+    if (status == 0 && reader->array.dtype == DTYPE_F32 && !reader->mapping.stored)
         status = map_samples(reader, slice, error);
-    } else if (status == 0) {
-        int64_t bytes = tiff_page_bytes(&reader->page);
-        memcpy(slice, reader->samples, (size_t)bytes);
-        if (reader->page.photometric == PHOTOMETRIC_MINISWHITE && !reader->mapping.labels)
-            for (int64_t i = 0; i < bytes; i++)
-                ((uint8_t *)slice)[i] = (uint8_t) ~((uint8_t *)slice)[i];
-    }
+    else if (status == 0)
+        copy_samples(reader, slice);
     reader->next++;
     return status < 0 ? error_prefix(error, "page %lld", (long long)reader->next) : 0;
 }

@@ -20,3 +20,11 @@ void volume_to_u8(const float *from, uint8_t *to, int64_t count)
         to[i] = scaled > 0 ? (uint8_t)(scaled < 255 ? scaled : 255) : 0;
     }
 }
+
+void volume_to_u16(const float *from, uint16_t *to, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double scaled = floor(((double)from[i] + 1) * 32767.5 + 0.5);
+        to[i] = scaled > 0 ? (uint16_t)(scaled < 65535 ? scaled : 65535) : 0;
+    }
+}

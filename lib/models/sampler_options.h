@@ -6,19 +6,25 @@
 #include "lib/models/denoiser.h"
 
 struct sampler_options {
-    int sampler; /* index into sampler_names: enum sampler_kind */
+    int preset;  /* index into preset_names */
+    int sampler; /* index into sampler_names: enum sampler_kind; -1: the preset's */
     int64_t steps, start, seed;
     double eta, clip;
 };
 extern struct sampler_options sampler_options;
-extern const char *const sampler_names[];
+extern const char *const preset_names[], *const sampler_names[];
 
 /* clang-format off */
 #define SAMPLER_OPTIONS                                                                            \
+    {.name = "preset", .type = OPTION_CHOICE, .target = &sampler_options.preset,                   \
+     .choices = preset_names,                                                                      \
+     .meaning = "sampler and steps together: ddim with 200, or dpm++ with 10"},                    \
     {.name = "sampler", .type = OPTION_CHOICE, .target = &sampler_options.sampler,                 \
-     .choices = sampler_names, .meaning = "DDIM, ancestral DDPM, or DPM-Solver++(2M)"},            \
+     .choices = sampler_names, .unset = "the preset's",                                            \
+     .meaning = "DDIM, ancestral DDPM, or DPM-Solver++(2M)"},                                      \
     {.name = "steps", .type = OPTION_INT, .target = &sampler_options.steps, .argument = "N",       \
-     .low = 1, .high = 100000, .unset = "200 for ddim, 20 for dpm++, all for ddpm",                \
+     .low = 1, .high = 100000,                                                                     \
+     .unset = "the preset's; with --sampler 200 for ddim, 20 for dpm++, all for ddpm",             \
      .meaning = "calls of the network; for ddim a divisor of the timesteps (1000)"},               \
     {.name = "eta", .type = OPTION_REAL, .target = &sampler_options.eta, .argument = "X",          \
      .low = 0, .high = 1, .meaning = "noise added at each step of ddim; 0 is deterministic"},      \

@@ -41,6 +41,24 @@ int weights_open(struct weights **weights, const char *path, bool ema, struct er
     return 0;
 }
 
+int weights_describe(struct weights **weights, const char *path, const struct safetensor *tensor,
+                     int64_t count, struct error *error)
+{
+    struct weights *w = calloc(1, sizeof *w);
+    if (!w)
+        return error_set(error, "out of memory");
+    w->file.path = strdup(path);
+    w->file.tensor = calloc((size_t)count + 1, sizeof *tensor);
+    if (!w->file.path || !w->file.tensor) {
+        weights_close(w);
+        return error_set(error, "out of memory");
+    }
+    for (int64_t i = 0; i < count; i++)
+        w->file.tensor[w->file.count++] = tensor[i];
+    *weights = w;
+    return 0;
+}
+
 struct weights *weights_declare(void)
 {
     struct weights *w = calloc(1, sizeof *w);

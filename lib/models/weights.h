@@ -16,6 +16,11 @@ struct weights;
  * (MODEL.md); a file without any is an error. */
 int weights_open(struct weights **weights, const char *path, bool ema, struct error *error);
 
+/* Names, types and shapes without data, sorted by name: enough to read a network's configuration
+ * from them, not to build it. `path` is for messages; the names are the caller's. */
+int weights_describe(struct weights **weights, const char *path, const struct safetensor *tensor,
+                     int64_t count, struct error *error);
+
 /* An empty list: every weight asked for exists, has the shape asked for, and no data. */
 struct weights *weights_declare(void); /* NULL: out of memory */
 

@@ -87,6 +87,21 @@ spacing() {
     done
 }
 
+@test "--preset: sampler and steps, unless they are given" {
+    local refine=(refine-slice -w refiner.safetensors refine-slice.npy)
+    "${refine[@]}" --preset fast > fast.npy
+    "${refine[@]}" --sampler dpm++ --steps 10 > same.npy
+    assert_same fast.npy same.npy
+    "${refine[@]}" --preset fast --steps 4 > fast.npy
+    "${refine[@]}" --sampler dpm++ --steps 4 > same.npy
+    assert_same fast.npy same.npy
+    "${refine[@]}" --preset fast --sampler ddim > fast.npy
+    "${refine[@]}" --preset paper > same.npy
+    assert_same fast.npy same.npy
+    "${refine[@]}" > plain.npy
+    assert_same plain.npy same.npy
+}
+
 @test "--common-noise: slices of equal z_sr are refined alike with 1, apart below" {
     local refine=(${command[refine-slice]} --sampler ddim --eta 1)
     tensor-slice --range 0:1 refine-slice.npy > first.npy
