@@ -7,10 +7,20 @@
 
 #include <stdlib.h>
 
+/* On a padded map Winograd may take so many tiles more that products of dx alone are faster. */
+static bool fold_pays(const struct operation *forward, const struct operation *mirror)
+{
+    struct shape dx = forward->input[0].shape, padded = mirror->output.shape;
+    int64_t tiles = padded.d * convolution_rounded(padded.h, 4) * convolution_rounded(padded.w, 4);
+    return winograd_suits(mirror) && 2 * tiles <= 3 * dx.d * dx.h * dx.w;
+}
+
 /* True where dx is left to the mirror: by Winograd, by lines, or with fewer products. */
 static bool find_mirror(const struct operation *gradient, const struct operation *forward,
                         struct operation *mirror)
 {
+    if (convolution_fold_mirror(forward, mirror))
+        return fold_pays(forward, mirror);
     if (!convolution_boxes_mirror(forward, mirror))
         return false;
     mirror->inputs = gradient->inputs;
@@ -26,8 +36,11 @@ static const char *create_mirror(struct convolution_data *s, const struct operat
     int in_place;
     const char *why = cpu_convolution.create(mirror, &s->inner, needs, &in_place);
     s->boxed = convolution_boxes_there(&s->forward);
+    s->folded = s->forward.convolution.padding == PADDING_REPLICATE;
     if (!why && s->boxed)
         convolution_boxes_create(&s->boxes, &s->forward, mirror->input[0], needs);
+    if (!why && s->folded)
+        convolution_fold_create(&s->fold, &s->forward, mirror->output, needs);
     return why;
 }
 
@@ -119,7 +132,12 @@ static const char *run_mirror(const struct convolution_data *s, const void *cons
 #pragma omp parallel num_threads(cpu_team(s->threads, shape_count(s->boxes.s.shape)))
         convolution_boxes_run(&s->boxes, inputs[0], workspace);
     }
-    return cpu_convolution.run(s->inner, of_mirror, output, workspace);
+    if (!s->folded)
+        return cpu_convolution.run(s->inner, of_mirror, output, workspace);
+    const char *why =
+        cpu_convolution.run(s->inner, of_mirror, (char *)workspace + s->fold.at, workspace);
+    convolution_fold_run(&s->fold, of_mirror[1], output, workspace);
+    return why;
 }
 
 static const char *run(void *state, const void *const *inputs, void *output, void *workspace)

@@ -1,5 +1,6 @@
-/* The gradient of a convolution's input. Where there is a mirror (convolution_boxes.h) that goes by
- * Winograd or by lines, or sums boxes, it is left to cpu_convolution. The rest is made of matrix
+/* The gradient of a convolution's input. Where there is a mirror (convolution_boxes.h,
+ * convolution_fold.h) that goes by Winograd or by lines, or sums boxes, it is left to
+ * cpu_convolution. The rest is made of matrix
  * products as in convolution.h: for each tap, the outputs that see each position of a block are
  * collected, summed where there are several (at a repeated border, or of an upsampled input), and
  * multiplied with the tap's packed weights onto the unit's sums. With strides a block holds
@@ -8,6 +9,7 @@
 #define OCTPIPE_KERNELS_CPU_CONVOLUTION_DATA_H
 
 #include "kernels/cpu/convolution_boxes.h"
+#include "kernels/cpu/convolution_fold.h"
 #include "kernels/cpu/convolution_map.h"
 
 struct convolution_data {
@@ -25,8 +27,9 @@ struct convolution_data {
     const char *prepared;
     void *inner; /* the state of the mirror; else NULL */
     struct convolution_boxes boxes;
-    bool boxed;  /* the mirror takes boxes */
-    size_t wide; /* offset in the scratch: kernels that are not f32 */
+    struct convolution_fold fold;
+    bool boxed, folded; /* the mirror takes boxes; its result is folded */
+    size_t wide;        /* offset in the scratch: kernels that are not f32 */
 };
 
 /* What a run reads and writes. */

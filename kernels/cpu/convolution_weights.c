@@ -222,8 +222,7 @@ static void add_patch(const struct convolution_weights *s, int64_t number, int64
 }
 
 void convolution_weights_add(const struct convolution_weights *s, int64_t out, int64_t in,
-                             int64_t count, int64_t tap, int64_t taps, const float *sums,
-                             int64_t step)
+                             int64_t count, const float *sums, int64_t step)
 {
     const struct convolution_weights_simd *set = simd()->convolution_weights;
     int64_t in_step, out_step;
@@ -232,13 +231,13 @@ void convolution_weights_add(const struct convolution_weights *s, int64_t out, i
     } else if (s->mirrored) {
         float *to = find_gradient(s, 0, in, out, 0, &in_step, &out_step);
         if (to)
-            set->add_transposed(sums + (taps - 1) * step, -step, taps, count, s->alpha, to,
+            set->add_transposed(sums + (s->taps - 1) * step, -step, s->taps, count, s->alpha, to,
                                 out_step);
     } else {
         int part = part_of(&s->forward, &out);
-        float *to = find_gradient(s, part, out, in, tap, &in_step, &out_step);
+        float *to = find_gradient(s, part, out, in, 0, &in_step, &out_step);
         if (to)
-            set->add_transposed(sums, step, taps, count, s->alpha, to, in_step);
+            set->add_transposed(sums, step, s->taps, count, s->alpha, to, in_step);
     }
 }
 
@@ -260,7 +259,7 @@ static void add_tile(const struct convolution_weights *s,
             int vectors =
                 convolution_weights_panel(in, s->panels, chunk->column * s->group + k, &first);
             int64_t width = vectors * set->lanes;
-            convolution_weights_add(s, out + i, first, at_most(width, in - first), 0, s->taps,
+            convolution_weights_add(s, out + i, first, at_most(width, in - first),
                                     sums + k * panel_floats + i * width, s->group * panel_floats);
         }
 }

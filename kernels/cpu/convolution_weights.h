@@ -64,9 +64,8 @@ void convolution_weights_sum(const struct convolution_weights *s, const void *x,
                              const struct convolution_weights_task *task);
 
 /* Add sums[t·step + j], times a, to the gradient of output channel `out`, input channels in … in +
- * count − 1, taps tap … tap + taps − 1. */
+ * count − 1, for all taps t. */
 void convolution_weights_add(const struct convolution_weights *s, int64_t out, int64_t in,
-                             int64_t count, int64_t tap, int64_t taps, const float *sums,
-                             int64_t step);
+                             int64_t count, const float *sums, int64_t step);
 
 #endif

@@ -1,9 +1,8 @@
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/transpose.h"
 
 /* A tile of the product stays in registers: 8×3 sums of 32 registers with AVX-512, 4×3 of 16 with
  * AVX2 (fused multiply-add takes no temporary), 4×2 of 16 without. */
 #if defined __AVX512F__
-#include <immintrin.h>
 enum { ROWS = 8, VECTORS = 3 };
 #elif defined __AVX2__
 enum { ROWS = 4, VECTORS = 3 };
@@ -138,13 +137,49 @@ static void add(const float *from, int64_t count, float *to)
         to[i] += from[i];
 }
 
-static void add_transposed(const float *from, int64_t from_step, int64_t taps, int64_t count,
-                           float factor, float *to, int64_t to_step)
+/* Channels first … count−1. */
+static void add_transposed_plain(const float *from, int64_t from_step, int64_t taps, int64_t first,
+                                 int64_t count, float factor, float *to, int64_t to_step)
 {
-    for (int64_t j = 0; j < count; j++)
+    for (int64_t j = first; j < count; j++)
 #pragma GCC ivdep
         for (int64_t t = 0; t < taps; t++)
             to[j * to_step + t] += factor * from[t * from_step + j];
+}
+
+#if defined __AVX512F__
+/* 16 channels of some taps, 16 at most. */
+static void add_transposed_block(const float *from, int64_t from_step, int64_t taps, float factor,
+                                 float *to, int64_t to_step)
+{
+    __m512 r[LANES];
+    __mmask16 mask = (__mmask16)((1u << taps) - 1);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        r[i] = i < taps ? _mm512_loadu_ps(from + i * from_step) : _mm512_setzero_ps();
+    transpose_registers(r);
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++) {
+        __m512 old = _mm512_maskz_loadu_ps(mask, to + k * to_step);
+        _mm512_mask_storeu_ps(to + k * to_step, mask, old + factor * r[k]);
+    }
+}
+#endif
+
+static void add_transposed(const float *from, int64_t from_step, int64_t taps, int64_t count,
+                           float factor, float *to, int64_t to_step)
+{
+    int64_t done = 0;
+#if defined __AVX512F__
+    for (int64_t j = 0; to_step == taps && j < count * taps; j += LANES)
+        __builtin_prefetch(to + j, 1);
+    for (; taps > 1 && done + LANES <= count; done += LANES)
+        for (int64_t t = 0; t < taps; t += LANES)
+            add_transposed_block(from + t * from_step + done, from_step,
+                                 taps - t < LANES ? taps - t : LANES, factor,
+                                 to + done * to_step + t, to_step);
+#endif
+    add_transposed_plain(from, from_step, taps, done, count, factor, to, to_step);
 }
 
 const struct convolution_weights_simd SIMD_NAME(convolution_weights_simd) = {

@@ -82,14 +82,21 @@ static const float *find(const struct kernel_taps *k, int64_t row, int64_t colum
     return part->weights + out * part->out_step + in * part->in_step;
 }
 
+/* Rows that do not follow on each other are short pieces of memory, so far apart that a processor
+ * does not foresee the next: it is told of those some rows ahead. */
 void kernel_taps_gather(const struct kernel_taps *k, int64_t column, int64_t columns, int64_t first,
                         int64_t count, int64_t width, float *to)
 {
+    const int64_t line = 64, ahead = 16 * (k->of_inputs ? k->part->out_step : k->part->in_step);
+    int64_t bytes = columns * k->taps * (int64_t)sizeof *to;
     for (int64_t row = 0, rows; row < count; row += rows) {
-        const float *from[KERNEL_VECTOR];
+        const float *from[KERNEL_VECTOR] = {NULL};
         rows = k->mirrored ? 1 : count - row;
         for (int64_t i = 0; i < columns; i++)
             from[i] = find(k, first + row, column + i, &rows);
+        uintptr_t far = (uintptr_t)from[0] + (uintptr_t)ahead * sizeof *to;
+        for (int64_t i = 0; rows == 1 && i < bytes; i += line)
+            __builtin_prefetch((const void *)(far + (uintptr_t)i));
         float *block = to + row * k->taps * width;
         if (k->mirrored)
             simd()->convert->transpose(from, columns, k->taps, k->factor,

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH, TAPS = 9 };
+enum { TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH, TAPS = 9, PLANES = 3 /* at most */ };
 
 enum {
-    ROWS = 64,              /* output channels of a chunk, at most: its sums fill half of 1 MB */
+    ROWS = 64,              /* output channels of a chunk, at most: its sums fill half of 1 MB; */
+    ROWS_3D = 32,           /* of three planes they fill two thirds */
     PART_TILES = 128,       /* at most: their transforms stay in the last-level cache */
     PART_FLOATS = 14 << 20, /* transforms of a part, but for the slices around it, at most */
     PART_SLICES = 8,        /* of 3-D maps, where they are so few: a part takes neighbours too */
@@ -25,13 +26,21 @@ struct winograd_weights {
     int64_t rows, row_chunks, panels;          /* output channels of a chunk; of input channels */
     int64_t part_tiles, part_slices, x_slices; /* of a part: tiles of a slice, slices of y, of x */
     int64_t y_floats, x_floats;                /* of a product of a vector of y, a panel of x */
-    int64_t tile_floats, sum_floats;           /* of a register tile's sums, a chunk's product */
-    size_t y_at, x_at, sums_at, sums_bytes;    /* in the workspace; of a thread */
+    int64_t tile_floats, sum_floats;           /* sums of a register tile, of a plane */
+    int64_t product_floats;                    /* from the sums of one product to the next */
+    size_t y_at, x_at, threads_at;             /* in the workspace */
+    size_t runs_at, thread_bytes;              /* in a thread's; it begins with a chunk's sums */
 };
 
 /* Slices of y and tiles of each; the slices of x that these see. */
 struct part {
     int64_t slice, slices, tile, tiles, x_slice, x_slices;
+};
+
+/* Slices of y, counted in the part, that under a plane see neighbours in x, from x_slice on: one
+ * matrix. */
+struct run {
+    int64_t plane, slice, slices, x_slice;
 };
 
 /* Stands for pixels outside of a map, in channels of a panel. */
@@ -73,8 +82,8 @@ bool winograd_weights_suits(const struct operation *forward)
     for (int a = AXIS_H; a <= AXIS_W; a++)
         if (c->kernel[a] != 3 || c->stride[a] != 1)
             return false;
-    return !c->transposed && x.shape.c >= CHANNELS && y.shape.c >= CHANNELS &&
-           direct >= 1.25 * PRODUCTS * (double)tiles;
+    return !c->transposed && c->kernel[AXIS_D] <= PLANES && x.shape.c >= CHANNELS &&
+           y.shape.c >= CHANNELS && direct >= 1.25 * PRODUCTS * (double)tiles;
 }
 
 /* The slice of x, of all samples, that a slice of y sees under a plane; −1: none. */
@@ -141,7 +150,7 @@ const char *winograd_weights_create(struct winograd_weights **winograd, const st
     };
     int64_t lanes = w->simd->lanes, width = w->products->vectors * lanes, floats = sizeof(float);
     w->tiles = w->across * blocks_of(w->y.shape.h, TILE);
-    w->rows = blocks_of(even_block(w->y.shape.c, ROWS), lanes) * lanes;
+    w->rows = blocks_of(even_block(w->y.shape.c, w->planes > 1 ? ROWS_3D : ROWS), lanes) * lanes;
     w->row_chunks = blocks_of(w->y.shape.c, w->rows);
     w->panels = blocks_of(blocks_of(w->x.shape.c, lanes), w->products->vectors);
     choose_part(w);
@@ -149,11 +158,14 @@ const char *winograd_weights_create(struct winograd_weights **winograd, const st
     w->x_floats = odd_lines(w->x_slices * w->part_tiles * width);
     w->tile_floats = w->products->rows * width;
     w->sum_floats = w->rows * width;
+    w->product_floats = odd_lines(w->planes * w->sum_floats);
     w->y_at = cpu_reserve(&needs->workspace, w->row_chunks * w->rows / lanes * PRODUCTS,
                           w->y_floats * floats);
     w->x_at = cpu_reserve(&needs->workspace, w->panels * PRODUCTS, w->x_floats * floats);
-    w->sums_bytes = (size_t)(PRODUCTS * w->sum_floats * floats);
-    w->sums_at = cpu_reserve(&needs->workspace, omp_get_max_threads(), (int64_t)w->sums_bytes);
+    cpu_reserve(&w->thread_bytes, PRODUCTS * w->product_floats, floats);
+    w->runs_at =
+        cpu_reserve(&w->thread_bytes, w->planes * w->part_slices, (int64_t)sizeof(struct run));
+    w->threads_at = cpu_reserve(&needs->workspace, omp_get_max_threads(), (int64_t)w->thread_bytes);
     return NULL;
 }
 
@@ -226,36 +238,60 @@ static void multiply(const struct winograd_weights *w, int64_t steps, int64_t ro
                               lanes, x, to);
 }
 
-/* Sum the products of a chunk over a part: slices of y whose slices of x are neighbours too make
- * one matrix. */
-static void sum_chunk(const struct winograd_weights *w, const struct part *part, int64_t plane,
-                      int64_t rows, int vectors, const float *y, const float *x, float *sums)
+/* Returns how many there are. */
+static int64_t find_runs(const struct winograd_weights *w, const struct part *part,
+                         struct run *runs)
 {
-    int64_t width = vectors * w->simd->lanes, run;
-    for (int64_t i = 0; i < part->slices; i += run) {
-        int64_t z = slice_seen(w, part->slice + i, plane);
-        run = 1;
-        while (i + run < part->slices &&
-               slice_seen(w, part->slice + i + run, plane) == (z < 0 ? -1 : z + run))
-            run++;
-        for (int p = 0; z >= 0 && p < PRODUCTS; p++)
-            multiply(w, run * part->tiles, rows, vectors,
-                     y + p * w->y_floats + i * part->tiles * w->simd->lanes,
-                     x + p * w->x_floats + (z - part->x_slice) * part->tiles * width,
-                     sums + p * w->sum_floats);
+    int64_t count = 0;
+    for (int64_t plane = 0; plane < w->planes; plane++)
+        for (int64_t i = 0; i < part->slices; i++) {
+            int64_t z = slice_seen(w, part->slice + i, plane) - part->x_slice;
+            struct run *last = count ? &runs[count - 1] : NULL;
+            if (z < 0)
+                continue;
+            if (last && last->plane == plane && last->slice + last->slices == i &&
+                last->x_slice + last->slices == z)
+                last->slices++;
+            else
+                runs[count++] = (struct run){plane, i, 1, z};
+        }
+    return count;
+}
+
+/* The products of a chunk over a part: sums is (36, planes, register tiles). A product of y and x
+ * is in the first-level cache while all planes take it. */
+static void sum_chunk(const struct winograd_weights *w, const struct part *part, int64_t rows,
+                      int vectors, const float *y, const float *x, char *thread)
+{
+    int64_t lanes = w->simd->lanes, width = vectors * lanes;
+    float *sums = (float *)(void *)thread;
+    struct run *runs = (struct run *)(void *)(thread + w->runs_at);
+    int64_t count = find_runs(w, part, runs);
+    for (int p = 0; p < PRODUCTS; p++) {
+        memset(sums, 0, (size_t)(w->planes * w->sum_floats) * sizeof *sums);
+        for (int64_t i = 0; i < count; i++)
+            multiply(w, runs[i].slices * part->tiles, rows, vectors,
+                     y + runs[i].slice * part->tiles * lanes,
+                     x + runs[i].x_slice * part->tiles * width,
+                     sums + runs[i].plane * w->sum_floats);
+        sums += w->product_floats;
+        y += w->y_floats;
+        x += w->x_floats;
     }
 }
 
 static void add_chunk(const struct winograd_weights *w, const struct convolution_weights *weights,
-                      int64_t plane, int64_t row, int64_t width, int64_t channel, const float *sums)
+                      int64_t row, int64_t rows, int64_t width, int64_t channel, const float *sums)
 {
-    float kernel[TAPS * WEIGHTS_WIDTH];
-    for (int64_t i = 0; i < at_most(w->rows, w->y.shape.c - row); i++) {
+    float kernel[PLANES * TAPS * WEIGHTS_WIDTH];
+    for (int64_t i = 0; i < rows; i++) {
         const float *from =
             sums + i / w->products->rows * w->tile_floats + i % w->products->rows * width;
-        w->simd->transform_sums(from, w->sum_floats, width, kernel, WEIGHTS_WIDTH);
+        for (int64_t plane = 0; plane < w->planes; plane++)
+            w->simd->transform_sums(from + plane * w->sum_floats, w->product_floats, width,
+                                    kernel + plane * TAPS * WEIGHTS_WIDTH, WEIGHTS_WIDTH);
         convolution_weights_add(weights, row + i, channel, at_most(width, w->x.shape.c - channel),
-                                plane * TAPS, TAPS, kernel, WEIGHTS_WIDTH);
+                                kernel, WEIGHTS_WIDTH);
     }
 }
 
@@ -264,8 +300,7 @@ static void run_part(const struct winograd_weights *w, const struct convolution_
 {
     float *y_products = (float *)(void *)(workspace + w->y_at);
     float *x_products = (float *)(void *)(workspace + w->x_at);
-    float *sums =
-        (float *)(void *)(workspace + w->sums_at + (size_t)omp_get_thread_num() * w->sums_bytes);
+    char *thread = workspace + w->threads_at + (size_t)omp_get_thread_num() * w->thread_bytes;
 #pragma omp for nowait
     for (int64_t i = 0; i < part->slices * part->tiles; i++)
         transform_y(w, dy, part->slice + i / part->tiles, part->tile + i % part->tiles, i,
@@ -274,19 +309,17 @@ static void run_part(const struct winograd_weights *w, const struct convolution_
     for (int64_t i = 0; i < part->x_slices * part->tiles; i++)
         transform_x(w, x, part->x_slice + i / part->tiles, part->tile + i % part->tiles, i,
                     x_products);
-#pragma omp for collapse(3) schedule(dynamic)
+#pragma omp for collapse(2) schedule(dynamic)
     for (int64_t row = 0; row < w->row_chunks; row++)
-        for (int64_t panel = 0; panel < w->panels; panel++)
-            for (int64_t plane = 0; plane < w->planes; plane++) {
-                int64_t channel;
-                int vectors = convolution_weights_panel(w->x.shape.c, w->panels, panel, &channel);
-                memset(sums, 0, w->sums_bytes);
-                sum_chunk(w, part, plane, at_most(w->rows, w->y.shape.c - row * w->rows), vectors,
-                          y_products + row * (w->rows / w->simd->lanes) * PRODUCTS * w->y_floats,
-                          x_products + panel * PRODUCTS * w->x_floats, sums);
-                add_chunk(w, weights, plane, row * w->rows, vectors * w->simd->lanes, channel,
-                          sums);
-            }
+        for (int64_t panel = 0; panel < w->panels; panel++) {
+            int64_t channel, rows = at_most(w->rows, w->y.shape.c - row * w->rows);
+            int vectors = convolution_weights_panel(w->x.shape.c, w->panels, panel, &channel);
+            sum_chunk(w, part, rows, vectors,
+                      y_products + row * (w->rows / w->simd->lanes) * PRODUCTS * w->y_floats,
+                      x_products + panel * PRODUCTS * w->x_floats, thread);
+            add_chunk(w, weights, row * w->rows, rows, vectors * w->simd->lanes, channel,
+                      (const float *)(const void *)thread);
+        }
 }
 
 void winograd_weights_run(const struct winograd_weights *w,

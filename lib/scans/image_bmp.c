@@ -1,5 +1,5 @@
-/* BMP of 8 bits (gray or a palette), 24 or 32 bits, uncompressed: what OCTA-500 and exports of
- * devices are. By hand, because Debian has no small library for it: those that read BMP (GLib's
+/* BMP of 1, 4 or 8 bits (gray or a palette), 24 or 32 bits, uncompressed: what OCTA-500 and exports
+ * of devices are. By hand, because Debian has no small library for it: those that read BMP (GLib's
  * gdk-pixbuf, Imlib2, SDL, ImageMagick) bring a toolkit along. */
 #include "lib/scans/image_formats.h"
 
@@ -17,7 +17,7 @@ enum {
 struct bitmap {
     int64_t rows, columns, stride; /* bytes from a row to the next one */
     int64_t data, palette;         /* where they start in the file */
-    int bytes, colours;            /* of a pixel; in the palette */
+    int bits, colours;             /* of a pixel; in the palette, 0 without one */
     bool top_down;
 };
 
@@ -36,22 +36,20 @@ static int parse_header(const unsigned char header[FILE_HEADER + INFO_HEADER],
     if (info_bytes < INFO_HEADER)
         return error_set(error, "a BMP header of %u bytes, not of at least %d",
                          (unsigned)info_bytes, INFO_HEADER);
-    if (compression != 0 || (bits != 8 && bits != 24 && bits != 32))
+    if (compression != 0 || (bits != 1 && bits != 4 && bits != 8 && bits != 24 && bits != 32))
         return error_set(error,
-                         "a BMP of %d bits with compression %u; 8, 24 and 32 bits without "
+                         "a BMP of %d bits with compression %u; 1, 4, 8, 24 and 32 bits without "
                          "compression are read",
                          bits, (unsigned)compression);
     bitmap->top_down = height < 0;
     bitmap->rows = height < 0 ? -(int64_t)height : height;
     bitmap->columns = width;
-    bitmap->bytes = bits / 8;
-    bitmap->stride = (bitmap->columns * bitmap->bytes + 3) / 4 * 4;
+    bitmap->bits = bits;
+    bitmap->stride = (bitmap->columns * bits + 31) / 32 * 4;
     bitmap->data = read_u32(header + 10);
     bitmap->palette = (int64_t)FILE_HEADER + info_bytes;
-    uint32_t colours = bits == 8 ? read_u32(info + 32) : 0;
-    bitmap->colours = bits != 8                                ? 0
-                      : colours == 0 || colours > PALETTE_MOST ? PALETTE_MOST
-                                                               : (int)colours;
+    uint32_t colours = read_u32(info + 32), most = bits <= 8 ? 1u << bits : 0;
+    bitmap->colours = (int)(colours == 0 || colours > most ? most : colours);
     return 0;
 }
 
@@ -72,25 +70,33 @@ static int read_palette(FILE *file, bool labels, const struct bitmap *bitmap,
     return 0;
 }
 
+/* Palette index i of a row; the first one is in the highest bits. */
+static int index_at(const unsigned char *stored, int bits, int64_t i)
+{
+    int64_t bit = i * bits;
+    return stored[bit / 8] >> (8 - bits - bit % 8) & ((1 << bits) - 1);
+}
+
 /* A stored row to gray. The fourth byte of 32 bits is unused, whatever it holds. */
 static int convert_row(unsigned char *stored, const struct bitmap *bitmap, const int *palette,
                        const struct image *image, int64_t row, uint8_t *gray, struct error *error)
 {
-    if (bitmap->bytes == 1) {
+    int bytes = bitmap->bits / 8;
+    if (bitmap->colours > 0) {
         for (int64_t i = 0; i < image->columns; i++) {
-            if (palette[stored[i]] < 0)
+            int index = index_at(stored, bitmap->bits, i);
+            if (palette[index] < 0)
                 return error_set(error,
                                  "colours: palette entry %d at row %lld, column %lld is no gray",
-                                 stored[i], (long long)row, (long long)i);
-            gray[i] = (uint8_t)palette[stored[i]];
+                                 index, (long long)row, (long long)i);
+            gray[i] = (uint8_t)palette[index];
         }
         return 0;
     }
     for (int64_t i = 0; i < image->columns; i++) {
-        unsigned char red = stored[i * bitmap->bytes + 2], blue = stored[i * bitmap->bytes];
-        unsigned char green = stored[i * bitmap->bytes + 1];
+        unsigned char blue = stored[i * bytes], red = stored[i * bytes + 2];
+        stored[3 * i + 1] = stored[i * bytes + 1];
         stored[3 * i] = red;
-        stored[3 * i + 1] = green;
         stored[3 * i + 2] = blue;
     }
     return image_gray(stored, 3, image, row, gray, error);
@@ -100,7 +106,7 @@ static int read_rows(FILE *file, bool labels, const struct bitmap *bitmap,
                      const struct image *image, uint8_t *samples, struct error *error)
 {
     int palette[PALETTE_MOST], status = 0;
-    if (bitmap->bytes == 1 && read_palette(file, labels, bitmap, palette, error) < 0)
+    if (bitmap->colours > 0 && read_palette(file, labels, bitmap, palette, error) < 0)
         return -1;
     unsigned char *stored = malloc((size_t)bitmap->stride);
     if (!stored)
@@ -129,7 +135,7 @@ int image_bmp(const struct image_source *source, struct image *image, void *samp
     if (parse_header(header, &bitmap, error) < 0)
         return -1;
     const struct image found = {.rows = bitmap.rows, .columns = bitmap.columns, .dtype = DTYPE_U8};
-    if (image_accept(source, &found, PIXEL_BYTES, 1, image, samples != NULL, error) < 0)
+    if (image_accept(source, &found, PIXEL_BYTES, 8, image, samples != NULL, error) < 0)
         return -1;
     if (bitmap.data + bitmap.rows * bitmap.stride > source->file_bytes)
         return error_set(error, "cut off: %lld of %lld bytes are there",

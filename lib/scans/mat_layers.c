@@ -1,11 +1,9 @@
 #include "lib/scans/mat_layers.h"
 
 #include "lib/io/array.h"
+#include "lib/scans/mat_check.h"
 
-#include <errno.h>
 #include <matio.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,35 +29,6 @@ static int find_dtype(enum matio_classes class, enum dtype *dtype, struct error 
             return 0;
         }
     return error_set(error, "its variable %s holds no real numbers", variable_name);
-}
-
-static uint32_t read_u32(const unsigned char *at, bool big)
-{
-    return big ? at[3] | (uint32_t)at[2] << 8 | (uint32_t)at[1] << 16 | (uint32_t)at[0] << 24
-               : at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-/* matio reads what is missing of a cut file of version 5 as zeros: step over its elements to the
- * end. Other versions say themselves what is missing. */
-static int check_length(const char *path, struct error *error)
-{
-    enum { HEADER = 128, VERSION = 124, ENDIAN = 126, TAG = 8 };
-    unsigned char header[HEADER], tag[TAG];
-    struct stat status;
-    FILE *file = fopen(path, "rbe");
-    if (!file)
-        return error_set(error, "%s", strerror(errno));
-    int64_t at = HEADER;
-    bool whole = fstat(fileno(file), &status) == 0 && fread(header, 1, HEADER, file) == HEADER;
-    bool big = whole && header[ENDIAN] == 'M';
-    if (whole && header[VERSION + (big ? 0 : 1)] == 1)
-        while (whole && at < status.st_size) {
-            whole = fseeko(file, at, SEEK_SET) == 0 && fread(tag, 1, TAG, file) == TAG;
-            at += TAG + (whole ? (int64_t)read_u32(tag + 4, big) : 0);
-        }
-    whole = whole && at <= status.st_size;
-    fclose(file);
-    return whole ? 0 : error_set(error, "no MATLAB file, or cut off");
 }
 
 /* An element takes at least a byte before compression, whatever its class. */
@@ -117,7 +86,7 @@ int mat_layers_read(const char *path, int64_t limit, float **rows, int64_t shape
                     struct error *error)
 {
     enum dtype dtype = DTYPE_F64;
-    if (check_length(path, error) < 0)
+    if (mat_check(path, limit, error) < 0)
         return -1;
     mat_t *file = Mat_Open(path, MAT_ACC_RDONLY);
     if (!file)

@@ -136,7 +136,7 @@ metadata() {
     head -c 200 tree/Label/GT_Layers/10002.mat > cut.mat
     mv cut.mat tree/Label/GT_Layers/10002.mat
     run --separate-stderr read-octa500 --ids 10002 --labels layers tree
-    assert_trouble read-octa500 "10002.mat: no MATLAB file, or cut off"
+    assert_trouble read-octa500 "10002.mat: no MATLAB file of real arrays, or damaged or cut off"
 }
 
 @test "slices of PNG come back bit for bit, 8 and 16 bits" {
@@ -328,17 +328,19 @@ PYTHON
 }
 
 @test "memory does not grow with the number of slices" {
-    truncate -s 400000000 raw # 400 slices of 1000x1000
-    # The address space suffices for libraries and a few slices.
-    if [ -z "$SANITIZE" ]; then
+    local slices=400
+    # The address space suffices for libraries and a few slices of 1000x1000.
+    if [ -n "$SANITIZE" ]; then
+        slices=4
+    else
         ulimit -v 300000
     fi
-    read-volume -q --shape 400,1000,1000 --type u1 raw | tensor-to-nifti -q -o scan.nii.gz
+    truncate -s $((slices * 1000000)) raw
+    raw=(read-volume -q --shape $slices,1000,1000 --type u1 raw)
+    "${raw[@]}" | tensor-to-nifti -q -o scan.nii.gz
     read-volume -q scan.nii.gz | tail -c 200 | grep -aq '"complete"'
-    read-volume -q --shape 400,1000,1000 --type u1 raw | flip --axes W \
-        | normalize --window 0,1 --to u1 | tensor-to-slices -q -o slices
-    [ "$(ls slices | wc -l)" -eq 400 ]
-    read-volume -q slices | tail -c 200 | grep -aq '"complete"'
+    "${raw[@]}" | flip --axes W | normalize --window 0,1 --to u1 | tail -c 200 \
+        | grep -aq '"complete"'
 }
 
 @test "from OCTA-500 to synthetic volumes" {

@@ -83,6 +83,8 @@ static const struct trial trials[] = {
     {1, 6, 8, 5, 17, 16, {3, 3, 3}, ONES, {-1, 1, 1}, {0, 2, 0}, .parts = 1},
     {1, 6, 4, 5, 4, 9, {3, 3, 3}, ONES, {-1, 1, 1}, {-2, 2, 0}, .replicate = true, .parts = 1},
     {2, 3, 4, 5, 8, 9, SAME_3D, .replicate = true, .parts = 1},
+    {1, 12, 18, 18, 17, 18, SAME_3D, .replicate = true, .mix = true, .parts = 1}, /* Winograd */
+    {2, 1, 22, 18, 19, 16, {1, 3, 3}, ONES, {0, 2, 0}, {0, 0, 2}, .replicate = true, .parts = 1},
     {1, 6, 4, 6, 5, 16, {4, 4, 4}, {2, 2, 2}, ONES, ONES, .replicate = true, .parts = 1},
     {1, 8, 4, 5, 6, 8, {4, 4, 4}, {2, 1, 1}, {1, 2, 2}, ONES, .replicate = true, .parts = 1},
     {2, 5, 4, 3, 4, 4, {4, 4, 4}, {2, 1, 1}, {1, 2, 2}, ONES, {3, 3, 3}, true, true, .parts = 1},

@@ -251,6 +251,39 @@ static void test_bmp(void **state)
     unlink(path);
 }
 
+/* Rows of 1 or 4 bits a pixel, the first one highest; entry i of the palette is 255 - i. */
+static void test_bmp_packed(void **state)
+{
+    (void)state;
+    const char *path = path_of("a.bmp");
+    for (int bits = 1; bits <= 4; bits += 3) {
+        enum { STRIDE = (W * 4 + 31) / 32 * 4 };
+        int stride = (W * bits + 31) / 32 * 4, mask = (1 << bits) - 1, start = 54 + 4 * (mask + 1);
+        uint8_t file[54 + 64 + H * STRIDE] = {'B', 'M'}, indices[PIXELS], expected[PIXELS];
+        put_u32(file + 10, (uint32_t)start);
+        put_u32(file + 14, 40);
+        put_u32(file + 18, W);
+        put_u32(file + 22, H);
+        file[26] = 1;
+        file[28] = (uint8_t)bits;
+        for (int i = 0; i <= mask; i++)
+            memset(file + 54 + 4 * i, 255 - i, 3);
+        for (int i = 0; i < PIXELS; i++) {
+            int row = i / W, bit = i % W * bits;
+            indices[i] = (uint8_t)(gray[i] & mask);
+            expected[i] = (uint8_t)(255 - indices[i]);
+            file[start + (H - 1 - row) * stride + bit / 8] |=
+                (uint8_t)(indices[i] << (8 - bits - bit % 8));
+        }
+        save_bytes(path, file, (size_t)(start + H * stride));
+        assert_image(path, DTYPE_U8, expected, 0);
+        assert_labels(path, indices);
+        save_bytes(path, file, (size_t)(start + H * stride - 1));
+        refuse(path, LIMIT, "cut off: ");
+    }
+    unlink(path);
+}
+
 static void test_bmp_refusals(void **state)
 {
     (void)state;
@@ -266,7 +299,7 @@ static void test_bmp_refusals(void **state)
         {18, 0, "no size"},
         {18, (uint32_t)-W, "no size"},
         {22, 0x80000000, "absurd size: "},
-        {28, 4, "a BMP of 4 bits"},
+        {28, 16, "a BMP of 16 bits"},
         {30, 1, "with compression 1"},
         {10, 0xffffffff, "cut off: "},
         {46, 2, "colours: palette entry"}, /* two entries only */
@@ -386,10 +419,11 @@ static void test_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png),    cmocka_unit_test(test_jpeg),
-        cmocka_unit_test(test_bmp),    cmocka_unit_test(test_bmp_refusals),
-        cmocka_unit_test(test_tiff),   cmocka_unit_test(test_colours),
-        cmocka_unit_test(test_absurd), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_png),          cmocka_unit_test(test_jpeg),
+        cmocka_unit_test(test_bmp),          cmocka_unit_test(test_bmp_packed),
+        cmocka_unit_test(test_bmp_refusals), cmocka_unit_test(test_tiff),
+        cmocka_unit_test(test_colours),      cmocka_unit_test(test_absurd),
+        cmocka_unit_test(test_broken),
     };
     return cmocka_run_group_tests(tests, make_samples, directory_remove);
 }

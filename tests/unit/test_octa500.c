@@ -100,7 +100,6 @@ static void test_layers(void **state)
             assert_true(rows[k] == (float)(100 * (k / (D * W)) + 10 * (k / W % D) + k % W) + 0.5f);
         free(rows);
         assert_int_equal(mat_layers_read(path, 8 * SURFACES * D * W - 1, &rows, shape, &error), -1);
-        assert_non_null(strstr(error.text, "absurd size"));
     }
     write_mat(path, "Layers", 3, layer_dims, MAT_COMPRESSION_NONE);
     refuse_mat(path, "without a variable Layer");
@@ -136,6 +135,15 @@ static void test_broken_layers(void **state)
             if (mat_layers_read(path, LIMIT, &rows, shape, &error) == 0)
                 free(rows);
             file[at] = was;
+        }
+        /* Lengths that matio would take memory for: extents, and the name's. */
+        static const int offsets[] = {128 + 8 + 16 + 8 + 3, 128 + 8 + 16 + 8 + 16 + 7};
+        for (int k = 0; i == 0 && k < 2; k++) {
+            unsigned char was = file[offsets[k]];
+            file[offsets[k]] = 0x7f;
+            save_bytes(path, file, size);
+            refuse_mat(path, "damaged");
+            file[offsets[k]] = was;
         }
         free(file);
     }
