@@ -125,8 +125,10 @@ CUDA ?= $(if $(and $(wildcard $(NVCC)),$(wildcard $(CUDNN_HOME)/include/cudnn.h)
 ifneq ($(CUDA),0)
 BACKEND := $(BIN)/octpipe-cuda.so
 endif
+# What programs and backend must have been built with alike: their interface.
+INTERFACE = $(call once,INTERFACE,$(shell cat kernels/*.h | cksum | cut -d' ' -f1))
 CUDA_BUILD := $(BUILD)/cuda
-CUDA_OBJECTS := $(patsubst %.c,$(CUDA_BUILD)/%.o,kernels/check.c $(wildcard kernels/cuda/*.c)) \
+CUDA_OBJECTS := $(patsubst %.c,$(CUDA_BUILD)/%.o,$(wildcard kernels/*.c kernels/cuda/*.c)) \
                 $(patsubst %,$(CUDA_BUILD)/%.o,$(wildcard kernels/cuda/*.cu))
 CUDA_CODE := $(foreach arch,$(CUDA_ARCHS),-gencode arch=compute_$(arch)$(comma)code=sm_$(arch)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS))$(comma)code=compute_$(lastword $(CUDA_ARCHS))
@@ -143,6 +145,7 @@ all: $(PROGRAMS) $(BACKEND) ## build the programs into bin/ (the default)
 # Lists that a target depends on beside its files: rewritten only when they change.
 LIST_flags = $(COMPILE)
 LIST_cuda = $(NVCC_COMPILE) $(CUDA_OBJECTS) $(CUDA_LIBS)
+LIST_interface = $(INTERFACE)
 LIST_objects = $(OBJECTS)
 LIST_filters = $(FILTERS)
 $(BUILD)/%.list: FORCE
@@ -172,6 +175,10 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/objects.list
 	$(AR) rcs $@ $(OBJECTS)
 
 OBJECT_FLAGS :=
+INTERFACE_OBJECTS := $(BUILD)/lib/engine/device.o $(BUILD)/tests/unit/device.o \
+                     $(CUDA_BUILD)/kernels/cuda/backend.o
+$(INTERFACE_OBJECTS): $(BUILD)/interface.list
+$(INTERFACE_OBJECTS): OBJECT_FLAGS = -DBACKEND_INTERFACE=$(INTERFACE)
 $(BUILD)/filters/octpipe.o: $(BUILD)/filters.list
 $(BUILD)/filters/octpipe.o: OBJECT_FLAGS = \
     -DOCTPIPE_FILTERS='$(patsubst %,"%"$(comma),$(filter-out octpipe,$(FILTERS)))'
@@ -195,7 +202,7 @@ $(CUDA_BUILD)/%.o: %.c $(BUILD)/flags.list $(BUILD)/cuda.list
 	@mkdir -p $(@D)
 	echo '  CC      $< (cuda)'
 	$(if $(V),set -x)
-	$(CUDA_COMPILE) -MMD -MP -c $< -o $@
+	$(CUDA_COMPILE) $(OBJECT_FLAGS) -MMD -MP -c $< -o $@
 
 $(CUDA_BUILD)/%.cu.o: %.cu $(BUILD)/cuda.list
 	@mkdir -p $(@D)

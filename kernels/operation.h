@@ -18,6 +18,7 @@
 #ifndef OCTPIPE_KERNELS_OPERATION_H
 #define OCTPIPE_KERNELS_OPERATION_H
 
+#include "kernels/optimizer.h"
 #include "kernels/tensor.h"
 #include "kernels/training_operation.h"
 
@@ -184,7 +185,8 @@ struct operation {
     struct tensor input[OPERATION_INPUTS];
     struct tensor output;
     struct weight weight[OPERATION_WEIGHTS];
-    /* Sums of f32 in the shapes of the weights, owned by the caller; NULL: not wanted. */
+    /* Sums of f32 in the shapes of the weights, in memory of the backend that the caller owns;
+     * NULL: not wanted. */
     float *gradient[OPERATION_WEIGHTS];
     union {
         struct convolution convolution;
@@ -222,8 +224,9 @@ struct kernel {
 /* What a backend has whose kernels work on memory of its own. Everything is put in a queue and done
  * in the order of the calls, so that run returns before its work is done. */
 struct queue {
-    const char *(*upload)(void *to, const void *from, size_t bytes);   /* from the host */
-    const char *(*download)(void *to, const void *from, size_t bytes); /* to the host */
+    const char *(*upload)(void *to, const void *from, size_t bytes);   /* from either's memory */
+    const char *(*download)(void *to, const void *from, size_t bytes); /* to the host's */
+    const char *(*clear)(void *memory, size_t bytes);
     /* Until all is done; the reason where something has failed since the last call. */
     const char *(*wait)(void);
     /* What run puts in the queue between begin and end, kept for replay, which does it again on the
@@ -235,8 +238,8 @@ struct queue {
 };
 
 /* A backend: a name, one kernel per kind, and memory that its kernels can reach. `prepare` reads
- * weights from the host's memory; prepared, scratch, workspace, inputs and outputs are the
- * backend's. */
+ * weights from the host's memory or the backend's; gradients, prepared, scratch, workspace, inputs
+ * and outputs are the backend's. */
 struct backend {
     const char *name;       /* "cpu", "cuda" */
     const char *device;     /* in words, for messages */
@@ -246,14 +249,16 @@ struct backend {
     void *(*allocate)(size_t bytes); /* 64-byte aligned, untouched pages; NULL when there is none */
     void (*release)(void *memory, size_t bytes);
     const struct queue *queue; /* NULL: memory is the host's, and run returns when it is done */
+    const struct optimizer *optimizer;
 };
 
 /* The CPU backend; always there. */
 const struct backend *backend_cpu(void);
 
 /* What a shared object with a backend exports as BACKEND_OPEN: the backend on device `number`,
- * for the rest of the process; NULL where there is none, and why. */
-typedef const struct backend *backend_open(int number, const char **why);
+ * for the rest of the process; NULL where there is none, and why. `interface` is a checksum of
+ * kernels' headers, which both must have been built with. */
+typedef const struct backend *backend_open(unsigned interface, int number, const char **why);
 #define BACKEND_OPEN "octpipe_backend_open"
 
 /* True where the processor multiplies bf16 itself (AVX-512 BF16 or AMX). */

@@ -1,4 +1,5 @@
 /* OP_ADAPTIVE_WEIGHT. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/cpu.h"
 
 #include <math.h>
@@ -15,15 +16,13 @@ struct adaptive_state {
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
+    const char *why = check_adaptive_weight(o);
+    if (why)
+        return why;
     struct adaptive_state s = {.limit = o->adaptive_weight.limit};
-    if (o->weights != 2 || !o->gradient[0] || !o->gradient[1] || !tensor_is_f32(&o->output) ||
-        shape_count(o->output.shape) != 1)
-        return "two gradients make one f32";
     for (int k = 0; k < 2; k++) {
         s.gradient[k] = o->gradient[k];
-        s.count[k] = 1;
-        for (int i = 0; i < o->weight[k].rank; i++)
-            s.count[k] *= o->weight[k].shape[i];
+        s.count[k] = weight_elements(&o->weight[k]);
     }
     *needs = (struct needs){0};
     *in_place = -1;

@@ -1,4 +1,5 @@
 /* OP_ADD, OP_FILL. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/simd.h"
@@ -15,14 +16,10 @@ static const char *add_create(const struct operation *o, void **state, struct ne
                               int *in_place)
 {
     struct add_state s = {.weight = o->add.weight, .scalar = o->inputs > 2};
-    const char *why = elementwise_plan(&s.elementwise, o, 2);
+    const char *why = check_add(o);
     if (why)
         return why;
-    if (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
-        o->output.dtype != o->input[0].dtype || o->output.layout != o->input[0].layout)
-        return "the sum is not like its first term";
-    if (s.scalar && (!tensor_is_f32(&o->input[2]) || shape_count(o->input[2].shape) != 1))
-        return "the factor is not one f32";
+    elementwise_plan(&s.elementwise, o, 2);
     *needs = (struct needs){0};
     *in_place = 0;
     *state = cpu_keep(&s, sizeof s);
@@ -55,8 +52,9 @@ static const char *fill_create(const struct operation *o, void **state, struct n
                                int *in_place)
 {
     struct fill_state s = {shape_count(o->output.shape), o->fill.value};
-    if (o->inputs || !tensor_is_f32(&o->output))
-        return "a constant is f32 and reads nothing";
+    const char *why = check_fill(o);
+    if (why)
+        return why;
     *needs = (struct needs){0};
     *in_place = -1;
     *state = cpu_keep(&s, sizeof s);

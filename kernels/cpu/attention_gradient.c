@@ -5,6 +5,7 @@
  * of each query (P = exp(S − level)); then blocks of keys go through the queries for dk and dv.
  * Maps of bf16 are multiplied, and P and dS rounded, as bf16 where the processor does that. A unit
  * is one head of one set (a sample, or a slice of it), as in attention.c. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -74,27 +75,10 @@ static int64_t whole(int64_t count, int64_t block)
     return (count + block - 1) / block * block;
 }
 
-static const char *check(const struct operation *o)
-{
-    const struct tensor *qkv = &o->input[0], *y = &o->input[1], *dy = &o->input[2];
-    const struct attention *a = &o->attention;
-    if (o->inputs != 3 || !tensor_is_activation(qkv) || !tensor_is_activation(y) ||
-        !tensor_is_activation(dy) || y->dtype != qkv->dtype || dy->dtype != qkv->dtype ||
-        o->output.dtype != qkv->dtype)
-        return "qkv, y, dy and dqkv must be channels-last, all f32 or all bf16";
-    if (!tensor_same_map(qkv, y) || !tensor_same_map(qkv, dy) ||
-        !tensor_same_map(qkv, &o->output) || y->shape.c != dy->shape.c ||
-        o->output.shape.c != qkv->shape.c)
-        return "the gradients are not like their values";
-    if (a->heads < 1 || y->shape.c % a->heads || qkv->shape.c != PARTS * y->shape.c)
-        return "channels must be 3·heads·width in, heads·width out";
-    return NULL;
-}
-
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    const char *why = check(o);
+    const char *why = check_attention_data(o);
     if (why)
         return why;
     struct shape in = o->input[0].shape;

@@ -64,6 +64,7 @@ const struct backend *backend_cpu(void)
                    [OP_LEAKY_RELU_DATA] = &cpu_leaky_relu},
         .allocate = allocate,
         .release = release,
+        .optimizer = &cpu_optimizer,
     };
     return &backend;
 }

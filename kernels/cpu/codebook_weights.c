@@ -1,5 +1,6 @@
 /* OP_CODEBOOK_WEIGHTS. Which code a pixel holds is looked up in the codes, sorted by their bits; of
  * equal codes the first is the pixel's, as in OP_QUANTIZE. Pixels are added one after another. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 
@@ -16,18 +17,14 @@ struct codebook_state {
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    const struct tensor *y = &o->input[0], *dy = &o->input[1];
-    const struct weight *w = &o->weight[0];
-    if (o->inputs != 2 || !tensor_is_f32(y) || !tensor_is_f32(dy) || !tensor_same_map(y, dy) ||
-        y->shape.c != dy->shape.c || !tensor_is_f32(&o->output))
-        return "codes and their gradient must be channels-last f32 of one shape";
-    if (o->weights != 1 || w->rank != 2 || w->shape[1] != y->shape.c || w->shape[0] < 1 ||
-        w->shape[0] > INT32_MAX)
-        return "the codebook is not (codes, c)";
+    const char *why = check_codebook_weights(o);
+    if (why)
+        return why;
+    struct shape y = o->input[0].shape;
     struct codebook_state s = {
-        .pixels = shape_count(y->shape) / y->shape.c,
-        .c = y->shape.c,
-        .codes = w->shape[0],
+        .pixels = shape_count(y) / y.c,
+        .c = y.c,
+        .codes = o->weight[0].shape[0],
         .gradient = o->gradient[0],
     };
     *needs = (struct needs){0};

@@ -1,23 +1,11 @@
 #include "kernels/cpu/convolution_data.h"
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/convolution.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
 
 #include <stdlib.h>
-
-static const char *check(const struct operation *o, struct operation *forward)
-{
-    *forward = convolution_forward(o, o->output, o->input[0]);
-    const char *why = check_convolution(forward);
-    if (why)
-        return why;
-    if (o->inputs == 2 &&
-        (o->input[1].dtype != o->output.dtype || !tensor_is_activation(&o->input[1]) ||
-         !tensor_same_map(&o->input[1], &o->output) || o->input[1].shape.c != o->output.shape.c))
-        return "what is added is not like the output";
-    return NULL;
-}
 
 /* On a padded map Winograd may take so many tiles more that products of dx alone are faster. */
 static bool fold_pays(const struct operation *forward, const struct operation *mirror)
@@ -95,7 +83,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
     struct convolution_data *s = calloc(1, sizeof *s);
     if (!s)
         return "out of memory";
-    const char *why = check(o, &s->forward);
+    const char *why = check_convolution_data(o);
+    s->forward = convolution_forward(o, o->output, o->input[0]);
     *needs = (struct needs){0};
     *in_place = o->inputs == 2 ? 1 : -1;
     s->added = o->inputs == 2;

@@ -8,18 +8,6 @@ static int64_t extent_of(struct shape s, int axis)
     return axis == AXIS_D ? s.d : axis == AXIS_H ? s.h : s.w;
 }
 
-struct operation convolution_forward(const struct operation *gradient, struct tensor x,
-                                     struct tensor y)
-{
-    struct operation forward = *gradient;
-    forward.kind = OP_CONVOLUTION;
-    forward.inputs = gradient->convolution.residual ? 2 : 1;
-    forward.input[0] = x;
-    forward.input[1] = forward.output = y;
-    forward.convolution.residual_slice = 0;
-    return forward;
-}
-
 static void find_viewers(struct convolution_axis *a, int64_t k)
 {
     struct convolution_viewers *v = a->viewers + k * a->in;

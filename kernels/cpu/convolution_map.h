@@ -26,10 +26,6 @@ struct convolution_map {
     struct convolution_axis axis[AXES];
 };
 
-/* The forward operation of a gradient: x and y are the tensors of its input 0 and its output. */
-struct operation convolution_forward(const struct operation *gradient, struct tensor x,
-                                     struct tensor y);
-
 /* Of a forward operation that check_convolution passes. 0, or −1 when memory is out; destroyed in
  * either case. */
 int convolution_map_create(struct convolution_map *map, const struct operation *forward);

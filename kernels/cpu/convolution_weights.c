@@ -1,4 +1,5 @@
 #include "kernels/cpu/convolution_weights.h"
+#include "kernels/check_training.h"
 #include "kernels/cpu/convolution.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -81,16 +82,6 @@ static void choose_bias(struct convolution_weights *s, struct needs *needs)
     s->bias_at = cpu_reserve(&needs->workspace, s->bias_parts * y.c, sizeof(float));
 }
 
-static const char *check(const struct operation *o, struct operation *forward)
-{
-    *forward = convolution_forward(o, o->input[0], o->input[1]);
-    if (o->inputs != 2)
-        return "the gradient of weights takes x and dy";
-    if (!tensor_is_f32(&o->output) || shape_count(o->output.shape) != 1)
-        return "the output of a gradient of weights is one f32";
-    return check_convolution(forward);
-}
-
 static void destroy(void *state)
 {
     struct convolution_weights *s = state;
@@ -162,14 +153,13 @@ static const char *choose(struct convolution_weights *s, struct needs *needs)
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
-    struct operation forward;
-    const char *why = check(o, &forward);
+    const char *why = check_convolution_weights(o);
     if (why)
         return why;
     struct convolution_weights *s = calloc(1, sizeof *s);
     if (!s)
         return "out of memory";
-    s->forward = forward;
+    s->forward = convolution_forward(o, o->input[0], o->input[1]);
     s->threads = omp_get_max_threads();
     *needs = (struct needs){0};
     *in_place = -1;

@@ -6,6 +6,8 @@
 
 #include <omp.h>
 
+extern const struct optimizer cpu_optimizer;
+
 extern const struct kernel cpu_to_channels_last;
 extern const struct kernel cpu_to_slice_major;
 extern const struct kernel cpu_cast;

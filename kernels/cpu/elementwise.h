@@ -18,10 +18,9 @@ struct elementwise {
 typedef float elementwise_function(const void *context, const float *const *in, float *out,
                                    int64_t count);
 
-/* Inputs 0 … inputs−1 of the operation, which must be f32 or bf16 of one layout and shape. Returns
- * a reason where they are not. */
-const char *elementwise_plan(struct elementwise *elementwise, const struct operation *operation,
-                             int inputs);
+/* For inputs 0 … inputs−1 of the operation, which check_elementwise passes. */
+void elementwise_plan(struct elementwise *elementwise, const struct operation *operation,
+                      int inputs);
 
 /* Floats of `sums` for elementwise_run. */
 int64_t elementwise_blocks(const struct elementwise *elementwise);

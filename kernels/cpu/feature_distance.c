@@ -1,6 +1,7 @@
 /* OP_FEATURE_DISTANCE and OP_FEATURE_DISTANCE_DATA. With x' = x/(‖x‖ + e), g = weight·(x' − y'):
  *   distance = mean Σ g·(x' − y')     dx = factor·(g − x·Σ g·x / (‖x‖·(‖x‖ + e)))/(‖x‖ + e),
  * factor = 2·dL/positions. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -24,22 +25,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     bool gradient = o->kind == OP_FEATURE_DISTANCE_DATA;
-    const struct tensor *x = &o->input[0], *y = &o->input[1];
-    const struct tensor *scalar = gradient ? &o->input[2] : &o->output;
-    if (o->inputs != 2 + gradient || !tensor_is_activation(x) || !tensor_is_activation(y) ||
-        !tensor_same_map(x, y) || x->shape.c != y->shape.c || x->dtype != y->dtype)
-        return "features must be channels-last, both f32 or both bf16, of one shape";
-    if (!tensor_is_f32(scalar) || shape_count(scalar->shape) != 1)
-        return "a distance is one f32";
-    if (gradient && (!tensor_is_activation(&o->output) || !tensor_same_map(x, &o->output) ||
-                     o->output.shape.c != x->shape.c || o->output.dtype != x->dtype))
-        return "the gradient is not like the features";
-    const struct weight *w = &o->weight[0];
-    int64_t count = o->weights == 1 && w->rank > 0 ? 1 : 0;
-    for (int i = 0; count && i < w->rank; i++)
-        count *= w->shape[i];
-    if (count != x->shape.c)
-        return "the weights are not one a channel";
+    const struct tensor *x = &o->input[0];
+    const char *why = check_feature_distance(o);
+    if (why)
+        return why;
     struct distance_state s = {
         .positions = shape_count(x->shape) / x->shape.c,
         .c = x->shape.c,

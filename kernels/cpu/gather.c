@@ -1,4 +1,5 @@
 /* OP_GATHER and OP_SCATTER: slices lie one after another in every layout. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -16,17 +17,12 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     bool scatter = o->kind == OP_SCATTER;
     const struct tensor *whole = scatter ? &o->output : &o->input[0];
-    const struct tensor *part = scatter ? &o->input[0] : &o->output, *numbers = &o->input[1];
-    struct shape a = whole->shape, b = part->shape;
-    if (o->inputs != 2 || (whole->dtype != DTYPE_F32 && whole->dtype != DTYPE_BF16) ||
-        whole->dtype != part->dtype || whole->layout != part->layout)
-        return "slices are f32 or bf16, of one layout";
-    if (a.n != 1 || b.n != 1 || a.h != b.h || a.w != b.w || a.c != b.c || a.d < 1 || b.d < 1 ||
-        a.h * a.w * a.c < 1)
-        return "whole and picked slices differ in more than their number";
-    if (!tensor_is_f32(numbers) || shape_count(numbers->shape) != b.d)
-        return "one number a picked slice, f32, is needed";
-    struct gather_state s = {a.d, b.d, a.h * a.w * a.c, whole->dtype};
+    const struct tensor *part = scatter ? &o->input[0] : &o->output;
+    const char *why = check_gather(o);
+    if (why)
+        return why;
+    struct shape a = whole->shape;
+    struct gather_state s = {a.d, part->shape.d, a.h * a.w * a.c, whole->dtype};
     *needs = (struct needs){0};
     *in_place = -1;
     if (scatter && s.dtype == DTYPE_BF16)

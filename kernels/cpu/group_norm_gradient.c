@@ -3,6 +3,7 @@
  *   dx = a·dz − Σ a·dz / N − x'·Σ a·dz·x' / N, sums over the group.
  * The first operation measures the norm again and takes the sums of each channel, chunk by chunk in
  * their order; the second is one pass over the map. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/group_norm.h"
@@ -43,16 +44,11 @@ static const char *sums_create(const struct operation *o, void **state, struct n
 {
     struct operation forward = *o;
     struct sums_state s = {.attributes = o->group_norm, .threads = omp_get_max_threads()};
-    forward.inputs--;
-    forward.output = o->input[forward.inputs];
-    const char *why = o->inputs < 2 ? "a gradient is missing" : check_group_norm(&forward);
+    const char *why = check_group_norm_sums(o);
     if (why)
         return why;
+    forward.output = o->input[--forward.inputs];
     group_norm_sets(&s.sets, &forward);
-    struct shape out = o->output.shape;
-    if (o->group_norm.resampling != RESAMPLE_NONE || !tensor_is_f32(&o->output) ||
-        out.n != s.sets.sets || out.d * out.h * out.w != 1 || out.c != GROUP_NORM_SUMS * s.sets.c)
-        return "sums are f32 (sets, 1, 1, 1, GROUP_NORM_SUMS·c), without resampling";
     int64_t chunks = s.sets.sets * s.sets.chunks;
     *needs = (struct needs){0};
     *in_place = -1;
@@ -210,22 +206,11 @@ static const char *data_create(const struct operation *o, void **state, struct n
 {
     const struct tensor *x = &o->input[0], *dy = &o->input[1], *sums = &o->input[2];
     const struct group_norm *g = &o->group_norm;
-    if (o->inputs < 3 || o->inputs > 4 || !tensor_is_activation(x) || !tensor_is_activation(dy) ||
-        !tensor_same_map(x, dy) || x->dtype != dy->dtype || g->source < 0 ||
-        g->source >= g->sources)
-        return "a norm's gradient reads a source, dy like the output, and sums";
-    for (int i = 3; i <= o->inputs; i++) {
-        const struct tensor *t = i < o->inputs ? &o->input[i] : &o->output;
-        if (!tensor_is_activation(t) || !tensor_same_map(t, x) || t->shape.c != x->shape.c ||
-            t->dtype != x->dtype)
-            return "the gradient is not like its source";
-    }
+    const char *why = check_group_norm_data(o);
+    if (why)
+        return why;
     struct shape s = x->shape;
     int64_t positions = s.n * s.d * s.h * s.w;
-    if (!tensor_is_f32(sums) || sums->shape.c != GROUP_NORM_SUMS * dy->shape.c ||
-        positions % sums->shape.n || (g->source == 0 && s.c > dy->shape.c) ||
-        (g->sources == 1 && s.c != dy->shape.c))
-        return "the sums are not those of the norm";
     struct data_state d = {
         .dtype = x->dtype,
         .silu = g->silu,

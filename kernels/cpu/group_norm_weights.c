@@ -2,6 +2,7 @@
  * and, with z = (g·x' + β)·(1 + scale) + shift, of scale and shift:
  *   dg = Σ (1 + scale)·Σ dz·x'   dβ = Σ (1 + scale)·Σ dz, over the sets
  *   dscale = g·Σ dz·x' + β·Σ dz  dshift = Σ dz,           over the sets of a sample. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 
@@ -19,9 +20,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     const struct tensor *sums = &o->input[0], *vectors = &o->input[1];
     bool scale_shift = o->group_norm.scale_shift;
-    if (o->inputs != 1 + scale_shift || !tensor_is_f32(sums) || sums->shape.c % GROUP_NORM_SUMS ||
-        !tensor_is_f32(&o->output))
-        return "sums of a norm, and a scale and shift where it has one, are needed";
+    const char *why = check_group_norm_weights(o);
+    if (why)
+        return why;
     struct weights_state s = {
         .c = sums->shape.c / GROUP_NORM_SUMS,
         .sets = sums->shape.n,
@@ -29,15 +30,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
         .scale_shift = scale_shift,
         .gradient = {o->gradient[0], o->gradient[1]},
     };
-    if (o->weights != 2 || !weight_is_vector(&o->weight[0], s.c) ||
-        !weight_is_vector(&o->weight[1], s.c))
-        return "weight and bias are not (c)";
-    if (scale_shift) {
-        if (!tensor_is_f32(vectors) || vectors->shape.c != 2 * s.c || s.sets % vectors->shape.n ||
-            !tensor_same_map(vectors, &o->output) || o->output.shape.c != 2 * s.c)
-            return "the output is not like the scale and shift";
+    if (scale_shift)
         s.sets_per_vector = s.sets / vectors->shape.n;
-    }
     *needs = (struct needs){0};
     *in_place = -1;
     cpu_reserve(&needs->prepared, 2 * s.c, sizeof(float));

@@ -1,5 +1,6 @@
 /* OP_LEAKY_RELU and OP_LEAKY_RELU_DATA: the sign of an output is that of its input, so the gradient
  * needs the output alone. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/simd.h"
@@ -16,14 +17,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     bool gradient = o->kind == OP_LEAKY_RELU_DATA;
     struct leaky_relu_state s = {.slope = o->leaky_relu.slope};
-    const char *why = elementwise_plan(&s.elementwise, o, gradient ? 2 : 1);
+    const char *why = check_leaky_relu(o);
     if (why)
         return why;
-    if (!(s.slope >= 0.0f))
-        return "a slope below 0";
-    if (!tensor_is_activation(&o->output) || !tensor_same_map(&o->output, &o->input[0]) ||
-        o->output.shape.c != o->input[0].shape.c || o->output.dtype != o->input[0].dtype)
-        return "the output is not like the input";
+    elementwise_plan(&s.elementwise, o, gradient ? 2 : 1);
     *needs = (struct needs){0};
     *in_place = gradient ? 1 : 0;
     *state = cpu_keep(&s, sizeof s);

@@ -1,5 +1,6 @@
 /* OP_LINEAR_DATA, dx = (dy·W)·f′(x), and OP_LINEAR_WEIGHTS, dW += dyᵀ·f(x) and db += Σ dy. Rows of
  * the matrix are cut into columns, or taken one by one, and meet all samples in the cache. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
@@ -18,15 +19,10 @@ struct linear_state {
 };
 
 /* x and dy are as in the forward layer. */
-static const char *fill_in(struct linear_state *s, const struct operation *o,
-                           const struct tensor *x, const struct tensor *dy)
+static struct linear_state state_of(const struct operation *o, const struct tensor *x,
+                                    const struct tensor *dy)
 {
-    const struct weight *w = &o->weight[0];
-    if (o->inputs != 2 || !tensor_is_f32(x) || !tensor_is_f32(dy) || !tensor_same_map(x, dy))
-        return "x and dy must be channels-last f32, of one n, d, h and w";
-    if (o->weights < 1 || w->rank < 2 || w->shape[0] != dy->shape.c || w->shape[1] != x->shape.c)
-        return "the matrix is not (out, in)";
-    *s = (struct linear_state){
+    return (struct linear_state){
         .n = x->shape.n * x->shape.d * x->shape.h * x->shape.w,
         .in = x->shape.c,
         .out = dy->shape.c,
@@ -34,19 +30,15 @@ static const char *fill_in(struct linear_state *s, const struct operation *o,
         .gradient = {o->gradient[0], o->gradient[1]},
         .threads = omp_get_max_threads(),
     };
-    return NULL;
 }
 
 static const char *data_create(const struct operation *o, void **state, struct needs *needs,
                                int *in_place)
 {
-    struct linear_state s;
-    const char *why = fill_in(&s, o, &o->input[1], &o->input[0]);
+    const char *why = check_linear_data(o);
     if (why)
         return why;
-    if (!tensor_is_f32(&o->output) || !tensor_same_map(&o->output, &o->input[1]) ||
-        o->output.shape.c != s.in)
-        return "the gradient is not like x";
+    struct linear_state s = state_of(o, &o->input[1], &o->input[0]);
     *needs = (struct needs){0};
     *in_place = -1;
     cpu_reserve(&needs->prepared, s.out, s.in * (int64_t)sizeof(float));
@@ -94,12 +86,10 @@ const struct kernel cpu_linear_data = {data_create, data_prepare, data_run, free
 static const char *weights_create(const struct operation *o, void **state, struct needs *needs,
                                   int *in_place)
 {
-    struct linear_state s;
-    const char *why = fill_in(&s, o, &o->input[0], &o->input[1]);
+    const char *why = check_linear_weights(o);
     if (why)
         return why;
-    if (!tensor_is_f32(&o->output))
-        return "the token is one f32";
+    struct linear_state s = state_of(o, &o->input[0], &o->input[1]);
     *needs = (struct needs){0};
     *in_place = -1;
     cpu_reserve(&needs->workspace, s.n, s.in * (int64_t)sizeof(float));

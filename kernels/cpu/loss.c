@@ -1,4 +1,5 @@
 /* OP_LOSS and OP_LOSS_DATA. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/simd.h"
@@ -17,26 +18,15 @@ struct block {
     float factor;
 };
 
-static bool has_target(enum loss_kind kind)
-{
-    return kind == LOSS_L1 || kind == LOSS_L2;
-}
-
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
     bool gradient = o->kind == OP_LOSS_DATA;
-    struct loss_state s = {.attributes = o->loss, .terms = has_target(o->loss.kind) ? 2 : 1};
-    const struct tensor *scalar = gradient ? &o->input[s.terms] : &o->output;
-    const char *why = elementwise_plan(&s.elementwise, o, s.terms);
+    struct loss_state s = {.attributes = o->loss, .terms = loss_terms(o->loss.kind)};
+    const char *why = check_loss(o);
     if (why)
         return why;
-    if (o->inputs != s.terms + gradient || !tensor_is_f32(scalar) ||
-        shape_count(scalar->shape) != 1)
-        return "a loss is one f32, of x and, by its kind, of a target";
-    if (gradient && (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
-                     o->output.dtype != o->input[0].dtype))
-        return "the gradient is not like x";
+    elementwise_plan(&s.elementwise, o, s.terms);
     *needs = (struct needs){0};
     *in_place = gradient ? 0 : -1;
     if (!gradient)

@@ -1,4 +1,5 @@
 /* OP_MAX_POOL and OP_MAX_POOL_DATA. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 
@@ -19,16 +20,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     bool gradient = o->kind == OP_MAX_POOL_DATA;
     const struct tensor *large = &o->input[0], *small = gradient ? &o->input[1] : &o->output;
-    struct shape a = large->shape, b = small->shape;
-    if (o->inputs != 1 + gradient || !tensor_is_activation(large) || !tensor_is_activation(small) ||
-        large->dtype != small->dtype)
-        return "maps must be channels-last, all f32 or all bf16";
-    if (a.n != b.n || a.d != b.d || a.h / 2 != b.h || a.w / 2 != b.w || a.c != b.c)
-        return "the pooled map is not half as high and wide";
-    if (gradient && (!tensor_is_activation(&o->output) || !tensor_same_map(large, &o->output) ||
-                     o->output.shape.c != a.c || o->output.dtype != large->dtype))
-        return "the gradient is not like the map";
-    struct max_pool_state s = {a, b, large->dtype, omp_get_max_threads()};
+    const char *why = check_max_pool(o);
+    if (why)
+        return why;
+    struct max_pool_state s = {large->shape, small->shape, large->dtype, omp_get_max_threads()};
     *needs = (struct needs){0};
     *in_place = -1;
     *state = cpu_keep(&s, sizeof s);

@@ -1,4 +1,5 @@
 /* OP_MIX_GRADIENT. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/convert.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/elementwise.h"
@@ -17,14 +18,10 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     struct mix_state s = {.gradient = o->gradient[0]};
-    const char *why = elementwise_plan(&s.elementwise, o, s.gradient ? 3 : 1);
+    const char *why = check_mix_gradient(o);
     if (why)
         return why;
-    if (o->weights != 1 || !weight_is_vector(&o->weight[0], 1))
-        return "the mix factor is not one number";
-    if (tensor_bytes(o->output) != tensor_bytes(o->input[0]) ||
-        o->output.dtype != o->input[0].dtype)
-        return "the output is not like dy";
+    elementwise_plan(&s.elementwise, o, s.gradient ? 3 : 1);
     *needs = (struct needs){0};
     *in_place = 0;
     if (s.gradient)

@@ -47,3 +47,23 @@ void optimizer_average(float *average, const float *value, float share, int64_t 
         simd()->optimizer->average(average + i * BLOCK, value + i * BLOCK, share,
                                    block_size(i, count));
 }
+
+void optimizer_exchange(float *a, float *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        float value = a[i];
+        a[i] = b[i];
+        b[i] = value;
+    }
+}
+
+static double square_sum(const float *const *x, const int64_t *count, int64_t arrays)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < arrays; i++)
+        sum += optimizer_square_sum(x[i], count[i]);
+    return sum;
+}
+
+const struct optimizer cpu_optimizer = {optimizer_adamw, square_sum, optimizer_average,
+                                        optimizer_exchange};

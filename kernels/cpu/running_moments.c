@@ -1,4 +1,5 @@
 /* OP_RUNNING_MOMENTS: the statistics of a batch norm that its checkpoint keeps. */
+#include "kernels/check_training.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/group_norm.h"
 
@@ -14,11 +15,9 @@ static const char *create(const struct operation *o, void **state, struct needs 
                           int *in_place)
 {
     int64_t c = o->input[0].shape.c;
-    if (o->inputs != 1 || !tensor_is_activation(&o->input[0]) || !tensor_is_f32(&o->output))
-        return "moments are of one channels-last f32 or bf16 map";
-    if (o->weights != 2 || !weight_is_vector(&o->weight[0], c) ||
-        !weight_is_vector(&o->weight[1], c) || !o->gradient[0] || !o->gradient[1])
-        return "mean and variance are not (c)";
+    const char *why = check_running_moments(o);
+    if (why)
+        return why;
     struct operation norm = {.kind = OP_GROUP_NORM, .inputs = 1};
     norm.group_norm = (struct group_norm){.groups = (int)c, .sources = 1, .per_batch = true};
     norm.input[0] = norm.output = o->input[0];
@@ -26,8 +25,6 @@ static const char *create(const struct operation *o, void **state, struct needs 
                               .mean = o->gradient[0],
                               .variance = o->gradient[1]};
     group_norm_sets(&s.sets, &norm);
-    if (s.sets.positions < 2)
-        return "one value a channel has no variance";
     *needs = (struct needs){0};
     *in_place = -1;
     cpu_reserve(&needs->workspace, s.sets.chunks * c, sizeof(struct moments));

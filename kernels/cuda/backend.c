@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     CUDNN_LEAST = 91600, /* 9.8 to 9.15 have wrong 3-D convolutions */
@@ -68,17 +69,32 @@ static void release(void *memory, size_t bytes)
 
 static const char *upload(void *to, const void *from, size_t bytes)
 {
-    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device.stream));
+    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, device.stream));
 }
 
 static const char *download(void *to, const void *from, size_t bytes)
 {
-    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, device.stream));
+    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, device.stream));
+}
+
+static const char *clear(void *memory, size_t bytes)
+{
+    return cuda_error(cudaMemsetAsync(memory, 0, bytes, device.stream));
 }
 
 static const char *wait(void)
 {
-    return cuda_error(cudaStreamSynchronize(device.stream));
+    static const char *const words[] = {
+        [TROUBLE_NONE] = NULL,
+        [TROUBLE_SLICE] = "a number beyond the last slice",
+        [TROUBLE_CODE] = "a pixel holds no code of the codebook",
+    };
+    const char *why = cuda_error(cudaStreamSynchronize(device.stream));
+    if (why)
+        return why;
+    enum cuda_trouble trouble = *device.trouble;
+    *device.trouble = TROUBLE_NONE;
+    return words[trouble];
 }
 
 static const char *record_begin(void)
@@ -110,8 +126,8 @@ static void forget(void *recording)
     cudaGraphExecDestroy(recording);
 }
 
-static const struct queue queue = {upload,     download, wait,  record_begin,
-                                   record_end, replay,   forget};
+static const struct queue queue = {upload,       download,   clear,  wait,
+                                   record_begin, record_end, replay, forget};
 
 static struct cudaDeviceProp properties;
 
@@ -130,10 +146,35 @@ static const struct backend backend = {
                [OP_ATTENTION] = &cuda_attention,
                [OP_LINEAR] = &cuda_linear,
                [OP_TIMESTEP_EMBEDDING] = &cuda_timestep_embedding,
-               [OP_QUANTIZE] = &cuda_quantize},
+               [OP_QUANTIZE] = &cuda_quantize,
+               [OP_CONVOLUTION_DATA] = &cuda_convolution_data,
+               [OP_CONVOLUTION_WEIGHTS] = &cuda_convolution_weights,
+               [OP_MIX_GRADIENT] = &cuda_mix_gradient,
+               [OP_GROUP_NORM_SUMS] = &cuda_group_norm_sums,
+               [OP_GROUP_NORM_DATA] = &cuda_group_norm_data,
+               [OP_GROUP_NORM_WEIGHTS] = &cuda_group_norm_weights,
+               [OP_ATTENTION_DATA] = &cuda_attention_data,
+               [OP_LINEAR_DATA] = &cuda_linear_data,
+               [OP_LINEAR_WEIGHTS] = &cuda_linear_weights,
+               [OP_CODEBOOK_WEIGHTS] = &cuda_codebook_weights,
+               [OP_ADD] = &cuda_add,
+               [OP_FILL] = &cuda_fill,
+               [OP_LOSS] = &cuda_loss,
+               [OP_LOSS_DATA] = &cuda_loss_data,
+               [OP_GATHER] = &cuda_gather,
+               [OP_SCATTER] = &cuda_scatter,
+               [OP_LEAKY_RELU] = &cuda_leaky_relu,
+               [OP_MAX_POOL] = &cuda_max_pool,
+               [OP_MAX_POOL_DATA] = &cuda_max_pool_data,
+               [OP_FEATURE_DISTANCE] = &cuda_feature_distance,
+               [OP_FEATURE_DISTANCE_DATA] = &cuda_feature_distance_data,
+               [OP_RUNNING_MOMENTS] = &cuda_running_moments,
+               [OP_ADAPTIVE_WEIGHT] = &cuda_adaptive_weight,
+               [OP_LEAKY_RELU_DATA] = &cuda_leaky_relu},
     .allocate = allocate,
     .release = release,
     .queue = &queue,
+    .optimizer = &cuda_optimizer,
 };
 
 static const char *open_device(int number)
@@ -157,9 +198,14 @@ static const char *open_queue(void)
 {
     cudaStream_t stream;
     cudnnHandle_t handle;
-    const char *why = cuda_error(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    void *trouble;
+    const char *why =
+        cuda_error(cudaHostAlloc(&trouble, sizeof *device.trouble, cudaHostAllocMapped));
+    if (!why)
+        why = cuda_error(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     if (why)
         return why;
+    memset(trouble, 0, sizeof *device.trouble);
     cudnnStatus_t status = cudnnCreate(&handle);
     if (status == CUDNN_STATUS_SUCCESS) {
         status = cudnnSetStream(handle, stream);
@@ -170,12 +216,16 @@ static const char *open_queue(void)
         cudaStreamDestroy(stream);
         return cudnnGetErrorString(status);
     }
-    device = (struct cuda_device){.stream = stream, .target.handle = handle};
+    device = (struct cuda_device){stream, {.handle = handle}, trouble};
     return NULL;
 }
 
-const struct backend *octpipe_backend_open(int number, const char **why)
+const struct backend *octpipe_backend_open(unsigned interface, int number, const char **why)
 {
+    if (interface != BACKEND_INTERFACE) {
+        *why = "its octpipe-cuda.so is of another build";
+        return NULL;
+    }
     if (device.stream)
         return &backend;
     if (cudnnGetVersion() < CUDNN_LEAST) {

@@ -1,30 +1,6 @@
 /* A thread makes up to OUT outputs of a position: for the few outputs of a network's last layers
  * tensor cores have no use, and their sums stay in f32. */
-#include "kernels/cuda/device.cuh"
-
-extern "C" {
-#include "kernels/cuda/convolution.h"
-}
-
-/* The input position that output o sees under kernel index k along an axis; −1: none, or zero. */
-static __host__ __device__ __forceinline__ int64_t source(const struct convolution &c, int axis,
-                                                          int64_t o, int k, int64_t extent)
-{
-    int64_t at = o * c.stride[axis] + k;
-    if (c.transposed) {
-        at = o + c.crop[axis] - k;
-        if (at < 0 || at % c.stride[axis])
-            return -1;
-        at /= c.stride[axis];
-        if (at >= extent + c.pad_front[axis] + c.pad_back[axis])
-            return -1;
-    }
-    at -= c.pad_front[axis];
-    int64_t read = extent << c.upsampled[axis];
-    if (c.padding == PADDING_REPLICATE)
-        at = at < 0 ? 0 : at >= read ? read - 1 : at;
-    return at < 0 || at >= read ? -1 : at >> c.upsampled[axis];
-}
+#include "kernels/cuda/convolution_source.cuh"
 
 /* sum += Σ x·weights over the channels of a position. weights: (channel, `columns`). */
 template <typename From, int V, int OUT>
@@ -55,11 +31,11 @@ static __device__ void correlate(const struct convolution_direct &k, const From 
     struct shape in = k.in.shape;
     int64_t taps = (int64_t)a.kernel[AXIS_H] * a.kernel[AXIS_W];
     for (int kd = 0; kd < a.kernel[AXIS_D]; kd++) {
-        int64_t d = source(a, AXIS_D, at[1], kd, in.d);
+        int64_t d = convolution_source(a, AXIS_D, at[1], kd, in.d);
         for (int kh = 0; d >= 0 && kh < a.kernel[AXIS_H]; kh++) {
-            int64_t h = source(a, AXIS_H, at[2], kh, in.h);
+            int64_t h = convolution_source(a, AXIS_H, at[2], kh, in.h);
             for (int kw = 0; h >= 0 && kw < a.kernel[AXIS_W]; kw++) {
-                int64_t w = source(a, AXIS_W, at[3], kw, in.w);
+                int64_t w = convolution_source(a, AXIS_W, at[3], kw, in.w);
                 if (w < 0)
                     continue;
                 int64_t tap = kd * taps + kh * a.kernel[AXIS_W] + kw;

@@ -6,10 +6,12 @@
 #ifndef OCTPIPE_KERNELS_CUDA_CUDA_H
 #define OCTPIPE_KERNELS_CUDA_CUDA_H
 
-#include "kernels/check.h"
+#include "kernels/check_training.h"
 #include "kernels/cuda/cudnn_plan.h"
 
 #include <cuda_runtime_api.h>
+
+extern const struct optimizer cuda_optimizer;
 
 extern const struct kernel cuda_to_channels_last;
 extern const struct kernel cuda_to_slice_major;
@@ -22,10 +24,38 @@ extern const struct kernel cuda_attention;
 extern const struct kernel cuda_linear;
 extern const struct kernel cuda_timestep_embedding;
 extern const struct kernel cuda_quantize;
+extern const struct kernel cuda_convolution_data;
+extern const struct kernel cuda_convolution_weights;
+extern const struct kernel cuda_mix_gradient;
+extern const struct kernel cuda_group_norm_sums;
+extern const struct kernel cuda_group_norm_data;
+extern const struct kernel cuda_group_norm_weights;
+extern const struct kernel cuda_attention_data;
+extern const struct kernel cuda_linear_data;
+extern const struct kernel cuda_linear_weights;
+extern const struct kernel cuda_codebook_weights;
+extern const struct kernel cuda_add;
+extern const struct kernel cuda_fill;
+extern const struct kernel cuda_loss;
+extern const struct kernel cuda_loss_data;
+extern const struct kernel cuda_gather;
+extern const struct kernel cuda_scatter;
+extern const struct kernel cuda_leaky_relu;
+extern const struct kernel cuda_max_pool;
+extern const struct kernel cuda_max_pool_data;
+extern const struct kernel cuda_feature_distance;
+extern const struct kernel cuda_feature_distance_data;
+extern const struct kernel cuda_running_moments;
+extern const struct kernel cuda_adaptive_weight;
+
+/* What a kernel can find wrong with the values that it works on. */
+enum cuda_trouble { TROUBLE_NONE, TROUBLE_SLICE, TROUBLE_CODE };
 
 struct cuda_device {
     cudaStream_t stream; /* the queue */
     struct cudnn_target target;
+    /* Where kernels say what is wrong: in the host's memory, mapped; wait() turns it into words. */
+    enum cuda_trouble *trouble;
 };
 
 /* The device of the process, since the backend was opened. */
@@ -66,5 +96,9 @@ const char *cuda_pack(const struct weight *weight, const struct pack *pack, void
 /* A vector of `count` elements as it is. */
 const char *cuda_pack_vector(const struct weight *weight, int64_t count, enum dtype dtype,
                              const float *scale, void *prepared, void *scratch);
+
+/* Weights 0 and 1, a norm's weight (c) and bias (c), as f32, one after the other. */
+const char *cuda_pack_norm(const struct operation *operation, int64_t c, float *affine,
+                           void *scratch);
 
 #endif

@@ -92,13 +92,12 @@ static void output_extents(const struct cudnn_convolution *c, int64_t *extent)
             1;
 }
 
-/* The graph conv → + residual → + bias; what lies between is f32 and never stored. */
-descriptor cudnn_graph_new(struct bag *bag, const struct cudnn_convolution *c,
-                           const struct cudnn_target *target)
+/* conv → + residual → + bias; what lies between is f32 and never stored. Returns how many. */
+static int add_forward(struct bag *bag, const struct cudnn_convolution *c, descriptor *operation)
 {
     static const int64_t one[CUDNN_AXES] = {1, 1, 1};
     int64_t extent[CUDNN_AXES];
-    descriptor operation[3], sum;
+    descriptor sum;
     int operations = 0, additions = c->bias + c->residual;
     cudnnDataType_t in = type_of(c->in_type), out = type_of(c->out_type);
     output_extents(c, extent);
@@ -120,6 +119,61 @@ descriptor cudnn_graph_new(struct bag *bag, const struct cudnn_convolution *c,
         descriptor to = new_tensor(bag, CUDNN_NAME_Y, c->dims, c->n, c->out, extent, out, true);
         operation[operations++] = new_addition(bag, sum, bias, to);
     }
+    return operations;
+}
+
+/* The names under which an operation of a gradient takes its tensors. */
+struct gradient_names {
+    cudnnBackendDescriptorType_t operation;
+    cudnnBackendAttributeName_t alpha, beta, correlation, x, w, y;
+};
+
+static descriptor new_gradient(struct bag *bag, const struct cudnn_convolution *c)
+{
+    static const struct gradient_names names[] = {
+        [CUDNN_MAKES_DX] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY},
+        [CUDNN_MAKES_DW] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
+    };
+    const struct gradient_names *name = &names[c->makes];
+    const float one = 1, zero = 0;
+    int64_t extent[CUDNN_AXES];
+    cudnnDataType_t in = type_of(c->in_type), out = type_of(c->out_type);
+    output_extents(c, extent);
+    descriptor x = new_tensor(bag, CUDNN_NAME_X, c->dims, c->n, c->c, c->extent, in, true);
+    descriptor w = new_tensor(bag, CUDNN_NAME_WEIGHTS, c->dims, c->out, c->c, c->kernel, in, true);
+    descriptor y = new_tensor(bag, CUDNN_NAME_Y, c->dims, c->n, c->out, extent, out, true);
+    descriptor correlation = new_correlation(bag, c), d = bag_new(bag, name->operation);
+    bag_set(bag, d, name->alpha, CUDNN_TYPE_FLOAT, 1, &one);
+    bag_set(bag, d, name->beta, CUDNN_TYPE_FLOAT, 1, &zero);
+    bag_set_descriptor(bag, d, name->correlation, correlation);
+    bag_set_descriptor(bag, d, name->x, x);
+    bag_set_descriptor(bag, d, name->w, w);
+    bag_set_descriptor(bag, d, name->y, y);
+    bag_finalize(bag, d);
+    return d;
+}
+
+descriptor cudnn_graph_new(struct bag *bag, const struct cudnn_convolution *c,
+                           const struct cudnn_target *target)
+{
+    descriptor operation[3];
+    int operations = 1;
+    if (c->makes == CUDNN_MAKES_Y)
+        operations = add_forward(bag, c, operation);
+    else
+        operation[0] = new_gradient(bag, c);
     descriptor graph = bag_new(bag, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     bag_set(bag, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operations,
             operation);

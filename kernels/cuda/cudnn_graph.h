@@ -10,10 +10,16 @@
 
 enum { CUDNN_AXES = 3, CUDNN_MAP_ALIGNMENT = 16 /* bytes */ };
 
-/* Cross-correlation with zero padding: y = conv(x), + bias, + residual where these are asked for.
- * All maps are dense and channels-last, weights (out, kernel…, c) in the input's type, the bias in
- * that of y. With dims 2 the axes are h, w, else d, h, w. */
+/* What is made of a convolution y = conv(x): y, dx of dy, or the weights' gradient dw of x and dy.
+ */
+enum cudnn_product { CUDNN_MAKES_Y, CUDNN_MAKES_DX, CUDNN_MAKES_DW };
+
+/* Cross-correlation with zero padding: y = conv(x), + bias, + residual where these are asked for;
+ * or one of its gradients, without them. All maps are dense and channels-last, weights (out,
+ * kernel…, c) in the input's type, dw too, the bias in that of y. With dims 2 the axes are h, w,
+ * else d, h, w. */
 struct cudnn_convolution {
+    enum cudnn_product makes;
     int dims;
     int64_t n, c, out, extent[CUDNN_AXES];
     int64_t kernel[CUDNN_AXES], stride[CUDNN_AXES], front[CUDNN_AXES], back[CUDNN_AXES];
@@ -42,7 +48,7 @@ enum {
     CUDNN_NAME_SUM,
 };
 
-/* The graph conv → + residual → + bias of a convolution. */
+/* The graph conv → + residual → + bias of a convolution, or that of its gradient. */
 cudnnBackendDescriptor_t cudnn_graph_new(struct bag *bag,
                                          const struct cudnn_convolution *convolution,
                                          const struct cudnn_target *target);

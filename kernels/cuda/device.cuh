@@ -62,6 +62,38 @@ static __device__ __forceinline__ float silu_roughly(float x)
     return __fdividef(x, 1.0f + __expf(-x));
 }
 
+/* The derivative of SiLU. */
+static __device__ __forceinline__ float silu_slope(float x)
+{
+    float s = 1.0f / (1.0f + expf(-x));
+    return s * (1.0f + x * (1.0f - s));
+}
+
+/* Elements of f32 or bf16, as the host says. */
+struct values {
+    void *data;
+    bool narrow;
+};
+
+static __device__ __forceinline__ float get(const struct values &v, int64_t i)
+{
+    return v.narrow ? to_f32(static_cast<const bf16 *>(v.data)[i])
+                    : static_cast<const float *>(v.data)[i];
+}
+
+static __device__ __forceinline__ void put(const struct values &v, int64_t i, float x)
+{
+    if (v.narrow)
+        static_cast<bf16 *>(v.data)[i] = from_f32<bf16>(x);
+    else
+        static_cast<float *>(v.data)[i] = x;
+}
+
+static inline struct values values_of(const void *data, enum dtype dtype)
+{
+    return {const_cast<void *>(data), dtype == DTYPE_BF16};
+}
+
 /* N values that are read and written at once. */
 template <typename T, int N> struct alignas(sizeof(T) * N) pack_of {
     T value[N];

@@ -60,7 +60,7 @@ const char *cuda_pack(const struct weight *w, const struct pack *p, void *prepar
     if (w->dtype != DTYPE_F32 && w->dtype != DTYPE_F16 && w->dtype != DTYPE_BF16)
         return "weights are f32, f16 or bf16";
     cudaError_t status = cudaMemcpyAsync(scratch, w->data, (size_t)weight_bytes(w),
-                                         cudaMemcpyHostToDevice, cuda_device()->stream);
+                                         cudaMemcpyDefault, cuda_device()->stream);
     if (status != cudaSuccess)
         return cuda_error(status);
     if (w->dtype == DTYPE_F32)
@@ -77,4 +77,10 @@ const char *cuda_pack_vector(const struct weight *w, int64_t count, enum dtype d
 {
     struct pack p = {{1, 1, 1, 1, count}, {0, 0, 0, 0, 1}, {1, 1, 1, 1, count}, 0, dtype, scale};
     return cuda_pack(w, &p, prepared, scratch);
+}
+
+const char *cuda_pack_norm(const struct operation *o, int64_t c, float *affine, void *scratch)
+{
+    const char *why = cuda_pack_vector(&o->weight[0], c, DTYPE_F32, nullptr, affine, scratch);
+    return why ? why : cuda_pack_vector(&o->weight[1], c, DTYPE_F32, nullptr, affine + c, scratch);
 }

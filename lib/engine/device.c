@@ -41,12 +41,12 @@ static const struct backend *open_cuda(int number, struct error *error)
     void *object = load(error);
     if (!object)
         return NULL;
-    const char *why = "its octpipe-cuda.so is of another build";
+    const char *why = "its octpipe-cuda.so is not a backend";
     const struct backend *backend = NULL;
     backend_open *open;
     *(void **)&open = dlsym(object, BACKEND_OPEN);
     if (open)
-        backend = open(number, &why);
+        backend = open(BACKEND_INTERFACE, number, &why);
     if (!backend)
         error_set(error, "%s", why);
     return backend;

@@ -23,6 +23,7 @@ struct network {
     char *weights, *arena;
     bool tried; /* has run once, node by node */
     void *recording;
+    bool unrecorded; /* there can be no recording */
 };
 
 static const struct kernel *kernel_of(const struct network *network, int node)
@@ -322,15 +323,19 @@ static int record(struct network *network, struct error *error)
 }
 
 /* Put the nodes of a run in the queue: the first time, and to measure, one by one; then all at once
- * as a recording. In training the host's part of `prepare` runs with every node. */
+ * as a recording, where one can be made. In training the host's part of `prepare` runs with every
+ * node. */
 static int queue_nodes(struct network *network, double *seconds, struct error *error)
 {
-    if (seconds || !network->tried || network->training) {
+    bool waits = seconds || !network->tried;
+    if (waits || network->training) {
         network->tried = true;
-        return run_nodes(network, NULL, NULL, seconds, true, error);
+        return run_nodes(network, NULL, NULL, seconds, waits, error);
     }
-    if (!network->recording && record(network, error))
-        return -1;
+    if (!network->recording && !network->unrecorded)
+        network->unrecorded = record(network, error) != 0;
+    if (network->unrecorded)
+        return run_nodes(network, NULL, NULL, NULL, false, error);
     const char *why = network->backend->queue->replay(network->recording);
     return why ? error_set(error, "%s", why) : 0;
 }

@@ -55,8 +55,8 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
 #define DEVICE_OPTIONS                                                                             \
     {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
      .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
-     .meaning = "where to compute; auto is the CPU; cuda makes inference only, is written against " \
-                "cuDNN's documentation and has never run on a device yet"},                        \
+     .meaning = "where to compute; auto is the CPU; cuda is written against cuDNN's "              \
+                "documentation and has never run on a device yet"},                                \
     {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
      .choices = filter_precisions,                                                                 \
      .meaning = "type of activations and products; auto is fp32 on a CPU, bf16 on a GPU"}

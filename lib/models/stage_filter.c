@@ -28,14 +28,6 @@ struct stage_settings stage_filter_settings(struct filter *filter)
     return (struct stage_settings){backend, bf16 ? DTYPE_BF16 : DTYPE_F32};
 }
 
-struct stage_settings stage_filter_training_settings(struct filter *filter)
-{
-    if (!filter->backend->kernel[OP_CONVOLUTION_WEIGHTS])
-        filter_fail(filter, "--device %s: this backend makes inference only",
-                    filter_settings.device);
-    return stage_filter_settings(filter);
-}
-
 void stage_filter_plan(struct filter *filter, const struct stage *stage, int64_t bytes)
 {
     struct network_memory memory = network_memory(stage->network);

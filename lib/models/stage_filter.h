@@ -12,9 +12,6 @@ struct weights *stage_filter_weights(struct filter *filter);
 /* Backend and activations from --device and --precision. */
 struct stage_settings stage_filter_settings(struct filter *filter);
 
-/* The same for training: a backend that makes inference only is refused. */
-struct stage_settings stage_filter_training_settings(struct filter *filter);
-
 /* With -v: the plan in words, `bytes` in total with what the filter holds beside the network. Call
  * it with the smallest plan there is, or one that fits --memory: one beyond is refused, and the
  * number named, in tenths of a MiB, is what --memory must allow at least. */

@@ -212,7 +212,8 @@ static int hand_out_parameter(struct weights *w, const char *key, const char *na
         return 0;
     if (!parameter)
         parameter = parameters_add(w->parameters, name, weight, error);
-    if (!parameter || (learns && !frozen && parameter_want_gradient(parameter, error)))
+    if (!parameter ||
+        (learns && !frozen && parameters_want_gradient(w->parameters, parameter, error)))
         return -1;
     weight->data = parameter->value;
     weight->dtype = DTYPE_F32;

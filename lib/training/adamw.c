@@ -1,5 +1,5 @@
 #include "lib/training/adamw.h"
-#include "kernels/optimizer.h"
+#include "lib/engine/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,36 +10,46 @@ static const double least_norm = 1e-6;
 int adamw_create(struct adamw *a, const struct parameters *parameters,
                  const struct adamw_settings *settings, struct error *error)
 {
-    *a = (struct adamw){.parameters = parameters, .settings = *settings};
-    size_t count = (size_t)parameters_learning(parameters);
-    a->m = calloc(count + 1, sizeof *a->m);
-    a->v = calloc(count + 1, sizeof *a->v);
-    if (a->m && a->v)
-        return 0;
-    adamw_destroy(a);
-    return error_set(error, "out of memory");
+    const struct backend *backend = parameters->backend;
+    *a = (struct adamw){.parameters = parameters, .backend = backend, .settings = *settings};
+    a->count = parameters_learning(parameters);
+    a->m = memory_create(backend, a->count);
+    a->v = memory_create(backend, a->count);
+    a->gradient = calloc((size_t)parameters->count + 1, sizeof *a->gradient);
+    a->length = calloc((size_t)parameters->count + 1, sizeof *a->length);
+    if (!a->m || !a->v || !a->gradient || !a->length) {
+        adamw_destroy(a);
+        return error_set(error, "out of memory");
+    }
+    for (int64_t i = 0; i < parameters->count; i++) {
+        const struct parameter *p = parameters->list[i];
+        if (p->gradient) {
+            a->gradient[a->lengths] = p->gradient;
+            a->length[a->lengths++] = p->count;
+        }
+    }
+    return 0;
 }
 
 void adamw_destroy(struct adamw *a)
 {
-    free(a->m);
-    free(a->v);
+    if (a->backend) {
+        memory_destroy(a->backend, a->m, a->count);
+        memory_destroy(a->backend, a->v, a->count);
+    }
+    free(a->gradient);
+    free(a->length);
     *a = (struct adamw){0};
 }
 
 double adamw_norm(const struct adamw *a, double scale)
 {
-    double sum = 0.0;
-    for (int64_t i = 0; i < a->parameters->count; i++) {
-        const struct parameter *p = a->parameters->list[i];
-        if (p->gradient)
-            sum += optimizer_square_sum(p->gradient, p->count);
-    }
-    return scale * sqrt(sum);
+    return scale * sqrt(a->backend->optimizer->square_sum(a->gradient, a->length, a->lengths));
 }
 
 void adamw_update(struct adamw *a, double rate, double scale, double norm)
 {
+    const struct optimizer *optimizer = a->backend->optimizer;
     const struct adamw_settings *s = &a->settings;
     double t = (double)++a->updates, clip = s->clip / (norm + least_norm);
     struct adamw_coefficients c = {
@@ -57,7 +67,7 @@ void adamw_update(struct adamw *a, double rate, double scale, double norm)
         struct parameter *p = a->parameters->list[i];
         if (!p->gradient)
             continue;
-        optimizer_adamw(p->value, a->m + at, a->v + at, p->gradient, p->count, &c);
+        optimizer->adamw(p->value, a->m + at, a->v + at, p->gradient, p->count, &c);
         at += p->count;
     }
 }

@@ -13,9 +13,13 @@ struct adamw_settings {
 
 struct adamw {
     const struct parameters *parameters; /* not owned */
+    const struct backend *backend;       /* theirs */
     struct adamw_settings settings;
     int64_t updates; /* made so far */
-    float *m, *v;    /* both moments, of the parameters that learn, one after another */
+    int64_t count;   /* elements of the parameters that learn */
+    float *m, *v; /* both moments of those, one parameter after another, as memory.h makes them */
+    const float **gradient; /* of each of them, and how long it is */
+    int64_t *length, lengths;
 };
 
 /* Moments of zero for the parameters that have a gradient now; none may be added afterwards. */
@@ -23,7 +27,7 @@ int adamw_create(struct adamw *adamw, const struct parameters *parameters,
                  const struct adamw_settings *settings, struct error *error);
 void adamw_destroy(struct adamw *adamw); /* {0} is fine */
 
-/* ‖scale·gradient‖ over all parameters. */
+/* ‖scale·gradient‖ over all parameters; NaN where the device fails. */
 double adamw_norm(const struct adamw *adamw, double scale);
 
 /* Update with the gradients times `scale`, of norm `norm`, at this learning rate. The gradients

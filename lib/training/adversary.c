@@ -1,13 +1,12 @@
 #include "lib/training/adversary.h"
 
+#include "lib/engine/memory.h"
 #include "lib/models/loss_layers.h"
-
-#include <stdlib.h>
 
 static const float lpips_weight = 0.1f, generator_weight = 0.6f;
 
 int adversary_open(struct adversary *a, const char *discriminator, const char *lpips,
-                   struct error *error)
+                   const struct backend *backend, struct error *error)
 {
     *a = (struct adversary){0};
     if ((lpips && (weights_open(&a->lpips, lpips, false, error) ||
@@ -20,7 +19,7 @@ int adversary_open(struct adversary *a, const char *discriminator, const char *l
     }
     if (!discriminator)
         return 0;
-    a->parameters = parameters_create();
+    a->parameters = parameters_create(backend);
     if (!a->parameters) {
         adversary_close(a);
         return error_set(error, "out of memory");
@@ -32,11 +31,11 @@ int adversary_open(struct adversary *a, const char *discriminator, const char *l
 void adversary_close(struct adversary *a)
 {
     network_destroy(a->network);
+    for (int i = 0; a->parameters && i < 2; i++)
+        memory_destroy(a->parameters->backend, a->last[i], a->last_count);
     parameters_destroy(a->parameters);
     weights_close(a->discriminator);
     weights_close(a->lpips);
-    free(a->last[0]);
-    free(a->last[1]);
     *a = (struct adversary){0};
 }
 
@@ -114,11 +113,11 @@ static int differentiate(struct builder *b, const struct gradient_seed *seeds, i
 static int make_memory(struct adversary *a, struct builder *b, int node)
 {
     const struct weight *kernel = &b->graph->node[node].operation.weight[0];
-    size_t count = 1;
+    a->last_count = 1;
     for (int i = 0; i < kernel->rank; i++)
-        count *= (size_t)kernel->shape[i];
+        a->last_count *= kernel->shape[i];
     for (int i = 0; i < 2; i++) {
-        a->last[i] = calloc(count, sizeof *a->last[i]);
+        a->last[i] = memory_create(a->parameters->backend, a->last_count);
         if (!a->last[i])
             return layer_fail(b, "out of memory");
     }

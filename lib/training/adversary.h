@@ -13,12 +13,13 @@ struct adversary {
     struct lpips_config lpips_config;
     struct parameters *parameters; /* of the discriminator; NULL: none */
     struct network *network;       /* its training: real and fake pictures → loss */
-    float *last[2];                /* for layer_adaptive_weight */
+    float *last[2];                /* for layer_adaptive_weight; as memory.h makes them */
+    int64_t last_count;
 };
 
-/* Open the files (NULL: without). */
+/* Open the files (NULL: without) for training on a backend. */
 int adversary_open(struct adversary *adversary, const char *discriminator, const char *lpips,
-                   struct error *error);
+                   const struct backend *backend, struct error *error);
 void adversary_close(struct adversary *adversary); /* {0} is fine */
 
 /* Plan the discriminator's training on `slices` real and as many fake pictures (slices, h, w);

@@ -12,9 +12,10 @@ struct codebook_latents {
     int64_t maps, c, plane;
 };
 
-/* Move each code of the codebook (codes, c) with probability 1/64 to one of the latents. Which and
- * where to follows from seed and step. */
-void codebook_follow(struct parameter *codebook, const struct codebook_latents *latents,
-                     uint64_t seed, int64_t step);
+/* Move each code of the codebook (codes, c), in the backend's memory, with probability 1/64 to one
+ * of the latents. Which and where to follows from seed and step. */
+int codebook_follow(struct parameter *codebook, const struct backend *backend,
+                    const struct codebook_latents *latents, uint64_t seed, int64_t step,
+                    struct error *error);
 
 #endif

@@ -21,7 +21,7 @@ void denoising_filter(struct filter *filter, int dims, struct train_options *opt
         .latent_scale = o->latent_scale,
         .squared = o->loss != 0,
     };
-    struct stage_settings stage = stage_filter_training_settings(filter);
+    struct stage_settings stage = stage_filter_settings(filter);
     struct train_filter train;
     struct denoising *denoising;
     struct trainer trainer;

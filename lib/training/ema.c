@@ -1,14 +1,13 @@
 #include "lib/training/ema.h"
-#include "kernels/optimizer.h"
+#include "lib/engine/memory.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 int ema_create(struct ema *e, struct parameters *parameters, double decay, struct error *error)
 {
-    *e = (struct ema){.parameters = parameters, .decay = decay};
-    e->average = malloc(((size_t)parameters_learning(parameters) + 1) * sizeof *e->average);
+    *e = (struct ema){.parameters = parameters, .backend = parameters->backend, .decay = decay};
+    e->count = parameters_learning(parameters);
+    e->average = memory_create(e->backend, e->count);
     if (!e->average)
         return error_set(error, "out of memory");
     int64_t at = 0;
@@ -16,7 +15,10 @@ int ema_create(struct ema *e, struct parameters *parameters, double decay, struc
         const struct parameter *p = parameters->list[i];
         if (!p->gradient)
             continue;
-        memcpy(e->average + at, p->value, (size_t)p->count * sizeof *p->value);
+        if (memory_write(e->backend, e->average + at, p->value, p->count, error)) {
+            ema_destroy(e);
+            return -1;
+        }
         at += p->count;
     }
     return 0;
@@ -24,7 +26,8 @@ int ema_create(struct ema *e, struct parameters *parameters, double decay, struc
 
 void ema_destroy(struct ema *e)
 {
-    free(e->average);
+    if (e->backend)
+        memory_destroy(e->backend, e->average, e->count);
     *e = (struct ema){0};
 }
 
@@ -43,7 +46,7 @@ void ema_update(struct ema *e)
         const struct parameter *p = e->parameters->list[i];
         if (!p->gradient)
             continue;
-        optimizer_average(e->average + at, p->value, share, p->count);
+        e->backend->optimizer->average(e->average + at, p->value, share, p->count);
         at += p->count;
     }
 }
@@ -52,11 +55,10 @@ void ema_swap(struct ema *e)
 {
     int64_t at = 0;
     for (int64_t i = 0; e->parameters && i < e->parameters->count; i++) {
-        struct parameter *p = e->parameters->list[i];
-        for (int64_t k = 0; p->gradient && k < p->count; k++, at++) {
-            float value = p->value[k];
-            p->value[k] = e->average[at];
-            e->average[at] = value;
-        }
+        const struct parameter *p = e->parameters->list[i];
+        if (!p->gradient)
+            continue;
+        e->backend->optimizer->exchange(p->value, e->average + at, p->count);
+        at += p->count;
     }
 }

@@ -7,9 +7,11 @@
 
 struct ema {
     struct parameters *parameters; /* not owned; NULL: nothing is averaged */
+    const struct backend *backend; /* theirs */
     double decay;
     int64_t updates;
-    float *average; /* of the parameters that learn, one after another */
+    int64_t count;  /* elements of the parameters that learn */
+    float *average; /* of those, one parameter after another, as memory.h makes it */
 };
 
 /* Start from the parameters as they are. */

@@ -111,7 +111,7 @@ static int open_parts(struct reconstruction *r, struct error *error)
     const struct reconstruction_settings *s = &r->settings;
     if (s->encoder && weights_open(&r->encoder, s->encoder, false, error))
         return -1;
-    if (adversary_open(&r->adversary, s->discriminator, s->lpips, error) ||
+    if (adversary_open(&r->adversary, s->discriminator, s->lpips, r->parameters->backend, error) ||
         reconstruction_arrange(r, error))
         return -1;
     weights_train_only(r->weights, reconstruction_learns(s->kind));
@@ -203,8 +203,10 @@ static int compute(void *context, int64_t step, int64_t part, double *losses, st
     reconstruction_read(r, step, part);
     if (run(r, losses, error))
         return -1;
-    if (part == 0 && step < r->settings.code_warm_up)
-        codebook_follow(r->codebook, &r->latents, r->order.seed, step);
+    if (part == 0 && step < r->settings.code_warm_up &&
+        codebook_follow(r->codebook, r->parameters->backend, &r->latents, r->order.seed, step,
+                        error))
+        return -1;
     while (r->names[last + 1])
         last++;
     return r->judges ? adversary_run(&r->adversary, r->slices, r->y, &losses[last], error) : 0;

@@ -23,7 +23,7 @@ void reconstruction_filter(struct filter *filter, enum reconstruction_kind kind,
     struct reconstruction_settings *settings = &reconstruction_options.settings;
     settings->kind = kind;
     read_crop(filter);
-    struct stage_settings stage = stage_filter_training_settings(filter);
+    struct stage_settings stage = stage_filter_settings(filter);
     struct train_filter train;
     struct reconstruction *reconstruction;
     struct trainer trainer;

@@ -1,5 +1,6 @@
 #include "lib/training/state.h"
 
+#include "lib/engine/memory.h"
 #include "lib/training/tensor_list.h"
 
 #include <errno.h>
@@ -60,6 +61,11 @@ static int visit(const struct training_state *s, visit_function *function, void 
     return 0;
 }
 
+static const struct backend *backend_of(const struct training_state *s)
+{
+    return s->parameters[0]->backend;
+}
+
 static int list_one(void *context, const char *prefix, const struct parameter *p, float *data,
                     struct error *error)
 {
@@ -94,22 +100,27 @@ int state_save(const struct training_state *s, const char *command, const char *
     }
     int status = visit(s, list_one, &list, error);
     if (!status)
-        status = tensor_list_write(&list, path, metadata, error);
+        status = tensor_list_write(&list, backend_of(s), path, metadata, error);
     tensor_list_free(&list);
     return status;
 }
 
+/* The file that a state is read from, and where its arrays are. */
+struct source {
+    const struct safetensors *file;
+    const struct backend *backend;
+};
+
 static int load_one(void *context, const char *prefix, const struct parameter *p, float *data,
                     struct error *error)
 {
-    const struct safetensors *file = context;
+    const struct source *source = context;
     char name[NAME];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
-    const struct safetensor *tensor = safetensors_find(file, name);
+    const struct safetensor *tensor = safetensors_find(source->file, name);
     if (!tensor || tensor->dtype != DTYPE_F32 || tensor->bytes != p->count * (int64_t)sizeof *data)
         return error_set(error, "it holds no %s of %" PRId64 " numbers", name, p->count);
-    memcpy(data, tensor->data, (size_t)tensor->bytes);
-    return 0;
+    return memory_write(source->backend, data, tensor->data, p->count, error);
 }
 
 static int load_numbers(struct training_state *s, const struct safetensors *file,
@@ -137,6 +148,7 @@ int state_load(struct training_state *s, const char *command, const char *path, 
         return 0;
     if (safetensors_open(&file, path, error))
         return -1;
+    struct source source = {&file, backend_of(s)};
     const char *other = safetensors_metadata(&file, "command");
     int status = 1;
     if (!other)
@@ -146,7 +158,7 @@ int state_load(struct training_state *s, const char *command, const char *path, 
                            "is of another run (%s): give the same command to continue it, remove "
                            "it, or give another -o",
                            other);
-    else if (load_numbers(s, &file, error) || visit(s, load_one, &file, error))
+    else if (load_numbers(s, &file, error) || visit(s, load_one, &source, error))
         status = -1;
     safetensors_close(&file);
     return status < 0 ? error_prefix(error, "%s", path) : status;
@@ -220,7 +232,7 @@ int state_write_weights(const struct training_state *s, const struct weights *we
     int status = metadata ? list_weights(s, weights_file(weights), &list, error)
                           : error_set(error, "out of memory");
     if (!status)
-        status = tensor_list_write(&list, path, metadata, error);
+        status = tensor_list_write(&list, backend_of(s), path, metadata, error);
     tensor_list_free(&list);
     free(metadata);
     return status;

@@ -13,7 +13,7 @@ void train_filter_open(struct train_filter *t, struct filter *filter, int64_t ch
     filter_check(filter, dataset_open(&t->data, (const char *const *)filter->file, filter->files,
                                       channels, error));
     t->weights = stage_filter_weights(filter);
-    t->parameters = parameters_create();
+    t->parameters = parameters_create(filter->backend);
     if (!t->parameters)
         filter_fail(filter, "out of memory");
     weights_train(t->weights, t->parameters);

@@ -240,7 +240,7 @@ int main(int argc, char **argv)
     if (training)
         training_report(&filter, weights,
                         &(struct training_bench){name, latent, filter_settings.memory,
-                                                 stage_filter_training_settings(&filter), effort});
+                                                 stage_filter_settings(&filter), effort});
     else
         measure_call(name, weights);
     return filter_finish(&filter);

@@ -268,7 +268,7 @@ void training_report(struct filter *filter, struct weights *weights,
 {
     struct task task = {.filter = filter, .bench = bench};
     double forward_seconds = time_forward(&task, weights);
-    struct parameters *parameters = parameters_create();
+    struct parameters *parameters = parameters_create(bench->settings.backend);
     if (!parameters)
         filter_fail(filter, "out of memory");
     weights_train(weights, parameters);

@@ -29,7 +29,7 @@ static const struct backend *open_cuda(void)
     backend_open *open;
     *(void **)&open = object ? dlsym(object, BACKEND_OPEN) : NULL;
     if (open)
-        backend = open(0, &why);
+        backend = open(BACKEND_INTERFACE, 0, &why);
     if (!backend)
         fail_msg("DEVICE=cuda: %s", why);
     return backend;
@@ -42,6 +42,32 @@ const struct backend *test_backend(void)
     if (!backend)
         backend = device && !strcmp(device, "cuda") ? open_cuda() : backend_cpu();
     return backend;
+}
+
+static void check(const char *why)
+{
+    if (why)
+        fail_msg("%s", why);
+}
+
+void test_copy_in(void *to, const void *from, size_t bytes)
+{
+    const struct queue *queue = test_backend()->queue;
+    if (queue)
+        check(queue->upload(to, from, bytes));
+    else
+        memcpy(to, from, bytes);
+}
+
+void test_copy_out(void *to, const void *from, size_t bytes)
+{
+    const struct queue *queue = test_backend()->queue;
+    if (!queue) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    check(queue->download(to, from, bytes));
+    check(queue->wait());
 }
 
 bool test_backend_is_cpu(void)

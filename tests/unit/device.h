@@ -11,6 +11,10 @@ const struct backend *test_backend(void);
 /* Is it the CPU's? What is said of threads and instruction sets holds there alone. */
 bool test_backend_is_cpu(void);
 
+/* Copy to the backend's memory, and from it to the host's. */
+void test_copy_in(void *to, const void *from, size_t bytes);
+void test_copy_out(void *to, const void *from, size_t bytes);
+
 /* The shared object of the CUDA backend in $BIN; NULL where it was not built or does not load, with
  * the reason printed. */
 void *test_cuda_object(void);

@@ -1,7 +1,9 @@
 #include "tests/unit/gradient_check.h"
+#include "kernels/check_training.h"
 #include "kernels/cpu/simd.h"
 #include "lib/engine/gradient.h"
 #include "lib/engine/network.h"
+#include "tests/unit/device.h"
 #include "tests/unit/kernel_check.h"
 #include "tests/unit/reference.h"
 
@@ -41,17 +43,10 @@ struct check {
     float *dy;
     int64_t count[TENSORS]; /* elements of inputs, then weights */
     void *gradient[TENSORS];
+    float *sums[OPERATION_WEIGHTS]; /* the backend's: what weights' gradients are added to */
     double *expected[TENSORS];
     unsigned wanted;
 };
-
-static int64_t weight_count(const struct weight *weight)
-{
-    int64_t count = weight->rank ? 1 : 0;
-    for (int i = 0; i < weight->rank; i++)
-        count *= weight->shape[i];
-    return count;
-}
 
 static void *converted(const float *values, enum dtype dtype, int64_t count)
 {
@@ -113,7 +108,7 @@ static void start(struct check *c, const struct operation *o, const float *const
     c->dy = gradient_values(out, 77, 0.0f);
     c->given[o->inputs] = converted(c->dy, o->output.dtype, out);
     for (int i = 0; i < o->weights; i++)
-        c->count[OPERATION_INPUTS + i] = weight_count(&o->weight[i]);
+        c->count[OPERATION_INPUTS + i] = weight_elements(&o->weight[i]);
     double *output = malloc((size_t)out * sizeof *output);
     assert_non_null(output);
     for (int t = 0; t < TENSORS; t++) {
@@ -142,8 +137,7 @@ static struct network *build(const struct check *c)
             wanted[count++] = input[i];
     }
     for (int i = 0; i < o.weights; i++)
-        o.gradient[i] =
-            is_wanted(c, OPERATION_INPUTS + i) ? c->gradient[OPERATION_INPUTS + i] : NULL;
+        o.gradient[i] = c->sums[i];
     struct gradient_seed seed = {.gradient = graph_input(graph, o.output, &error)};
     seed.value = graph_add(graph, &o, input, o.inputs, "tested", &error);
     struct gradient_request request = {&seed, 1, 0, wanted, count};
@@ -152,26 +146,56 @@ static struct network *build(const struct check *c)
     for (int i = 0; i < count; i++)
         if (gradient[i] < 0 || graph_output(graph, gradient[i], &error))
             fail_msg("input %d has no gradient: %s", i, error.text);
-    if (network_create_training(&network, graph, backend_cpu(), 0, &error))
+    if (network_create_training(&network, graph, test_backend(), 0, &error))
         fail_msg("%s", error.text);
     return network;
 }
 
-static void run(const struct check *c, int threads)
+/* Bytes of the gradient of weight i; 0: not wanted. */
+static size_t sums_bytes(const struct check *c, int i)
+{
+    int t = OPERATION_INPUTS + i;
+    return is_wanted(c, t) ? (size_t)c->count[t] * sizeof(float) : 0;
+}
+
+/* Zeros in the backend's memory, and back to the host's. */
+static void begin_sums(struct check *c)
+{
+    for (int i = 0; i < OPERATION_WEIGHTS; i++) {
+        c->sums[i] = NULL;
+        if (sums_bytes(c, i))
+            c->sums[i] = test_backend()->allocate(sums_bytes(c, i));
+        if (c->sums[i])
+            test_copy_in(c->sums[i], c->gradient[OPERATION_INPUTS + i], sums_bytes(c, i));
+    }
+}
+
+static void end_sums(struct check *c)
+{
+    for (int i = 0; i < OPERATION_WEIGHTS; i++)
+        if (c->sums[i]) {
+            test_copy_out(c->gradient[OPERATION_INPUTS + i], c->sums[i], sums_bytes(c, i));
+            test_backend()->release(c->sums[i], sums_bytes(c, i));
+        }
+}
+
+static void run(struct check *c, int threads)
 {
     struct error error;
     void *outputs[OPERATION_INPUTS];
     int count = 0;
     omp_set_num_threads(threads);
-    struct network *network = build(c);
     for (int t = 0; t < TENSORS; t++) {
         memset(c->gradient[t], 0, (size_t)c->count[t] * sizeof(float));
         if (t < c->operation->inputs && is_wanted(c, t))
             outputs[count++] = c->gradient[t];
     }
+    begin_sums(c);
+    struct network *network = build(c);
     if (network_run(network, (const void *const *)c->given, outputs, &error))
         fail_msg("%s", error.text);
     network_destroy(network);
+    end_sums(c);
 }
 
 static enum dtype gradient_type(const struct check *c, int tensor)
@@ -202,7 +226,7 @@ static void check_threads(struct check *c)
         kept[t] = malloc((size_t)(c->count[t] + 1) * sizeof(float));
         memcpy(kept[t], c->gradient[t], (size_t)c->count[t] * sizeof(float));
     }
-    for (int threads = 1; threads <= 3; threads++) {
+    for (int threads = 1; threads <= (test_backend_is_cpu() ? 3 : 1); threads++) {
         run(c, threads);
         for (int t = 0; t < TENSORS; t++)
             if (memcmp(kept[t], c->gradient[t], (size_t)c->count[t] * sizeof(float)))
@@ -218,7 +242,7 @@ void gradient_check(const struct operation *o, const float *const *inputs, unsig
     struct check c;
     start(&c, o, inputs, wanted);
     for (int i = 0; kernel_sets[i]; i++) {
-        if (simd_select(kernel_sets[i]))
+        if (simd_select(kernel_sets[i]) || (i && !test_backend_is_cpu()))
             continue;
         run(&c, 2);
         compare(&c, o->input[0].dtype == DTYPE_BF16 ? 0x1p-7 : tolerance);

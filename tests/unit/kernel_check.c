@@ -1,4 +1,5 @@
 #include "tests/unit/kernel_check.h"
+#include "kernels/check_training.h"
 #include "kernels/cpu/simd.h"
 #include "tests/unit/device.h"
 #include "tests/unit/reference.h"
@@ -87,10 +88,34 @@ static void release(struct block *b)
     free(b->host);
 }
 
-/* The blocks of one run. */
+/* The blocks of one run, but for the gradients. */
 struct blocks {
     struct block prepared, scratch, workspace, output, input[OPERATION_INPUTS];
 };
+
+/* The operation with gradients in blocks of their own, which begin as the caller's. */
+static struct operation with_gradients(const struct operation *o, struct block *gradient)
+{
+    struct operation own = *o;
+    for (int i = 0; i < o->weights; i++)
+        if (o->gradient[i]) {
+            size_t bytes = (size_t)weight_elements(&o->weight[i]) * sizeof(float);
+            gradient[i] = guarded(bytes, o->gradient[i]);
+            own.gradient[i] = (float *)(void *)(gradient[i].memory + GUARD);
+        }
+    return own;
+}
+
+/* What the run made of them, to the caller's. */
+static void end_gradients(const struct operation *o, struct block *gradient)
+{
+    for (int i = 0; i < o->weights; i++)
+        if (o->gradient[i]) {
+            check_guards(&gradient[i]);
+            memcpy(o->gradient[i], gradient[i].host + GUARD, gradient[i].bytes);
+            release(&gradient[i]);
+        }
+}
 
 static struct blocks make_blocks(const struct operation *o, const struct needs *needs,
                                  const void *const *inputs)
@@ -142,21 +167,24 @@ void *kernel_run_threads(const struct kernel *kernel, const struct operation *o,
                          const void *const *inputs, int planned, int threads, bool in_place)
 {
     void *state = NULL, *result = NULL;
+    struct block gradient[OPERATION_WEIGHTS];
+    struct operation own = with_gradients(o, gradient);
     struct needs needs;
     int place = -2;
     if (!test_backend_is_cpu())
         kernel = test_backend()->kernel[o->kind];
     assert_non_null(kernel);
     omp_set_num_threads(planned);
-    const char *why = kernel->create(o, &state, &needs, &place);
+    const char *why = kernel->create(&own, &state, &needs, &place);
     if (why)
         fail_msg("refused: %s", why);
     assert_in_range(place + 1, 0, o->inputs);
     omp_set_num_threads(threads);
     struct blocks blocks = make_blocks(o, &needs, inputs);
     if (!in_place || place >= 0)
-        result = run_blocks(kernel, state, o, &blocks, in_place ? place : -1);
+        result = run_blocks(kernel, state, &own, &blocks, in_place ? place : -1);
     kernel->destroy(state);
+    end_gradients(o, gradient);
     release_blocks(&blocks, o->inputs);
     return result;
 }

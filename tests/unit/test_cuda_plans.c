@@ -125,32 +125,99 @@ static bool wants_tensor_cores(const struct operation *o, int version)
            o->input[0].shape.c > 8 && o->output.shape.c > 8 && !(wide && version >= 900);
 }
 
-/* Create every convolution by itself and look how it is made. */
+/* How a convolution, or a gradient of one, is made. */
+enum way { BY_CORES, BY_CUDNN, DIRECT, WAYS };
+
+static enum way way_of(const struct backend *backend, const struct operation *o)
+{
+    struct needs needs;
+    void *state;
+    int place;
+    const char *why = backend->kernel[o->kind]->create(o, &state, &needs, &place);
+    if (why)
+        fail_msg("%s", why);
+    backend->kernel[o->kind]->destroy(state);
+    return !strcmp(needs.algorithm, "cuDNN, tensor cores") ? BY_CORES
+           : !strcmp(needs.algorithm, "direct")            ? DIRECT
+                                                           : BY_CUDNN;
+}
+
+/* A convolution and its gradients by x and by the kernels. */
+enum { FORWARD, BY_X, BY_KERNELS, PASSES };
+
+/* In training dy is cast to the input's type. */
+static struct operation pass_of(const struct operation *forward, int pass)
+{
+    struct operation o = *forward;
+    struct tensor dy = forward->output;
+    dy.dtype = forward->input[0].dtype;
+    if (pass == BY_X) {
+        o.kind = OP_CONVOLUTION_DATA;
+        o.inputs = 1;
+        o.input[0] = dy;
+        o.output = forward->input[0];
+    } else if (pass == BY_KERNELS) {
+        o.kind = OP_CONVOLUTION_WEIGHTS;
+        o.inputs = 2;
+        o.input[1] = dy;
+        o.output = (struct tensor){{1, 1, 1, 1, 1}, DTYPE_F32, CHANNELS_LAST};
+    }
+    return o;
+}
+
+/* The slowest way that will do. Gradients of bf16 are tensor cores' work but for transposed
+ * convolutions, which cuDNN does not make. */
+static enum way slowest(const struct operation *o, int pass, int version)
+{
+    if (o->convolution.transposed)
+        return DIRECT;
+    if (pass == FORWARD)
+        return wants_tensor_cores(o, version) ? BY_CORES
+               : o->output.shape.c >= 8       ? BY_CUDNN
+                                              : DIRECT;
+    return o->input[0].dtype == DTYPE_BF16 ? BY_CORES : BY_CUDNN;
+}
+
+/* The first node that has the convolution of node i. */
+static int first_alike(const struct graph *graph, int i)
+{
+    const struct operation *o = &graph->node[i].operation;
+    for (int k = 0; k < i; k++) {
+        const struct operation *other = &graph->node[k].operation;
+        if (other->kind == o->kind &&
+            !memcmp(&other->convolution, &o->convolution, sizeof o->convolution) &&
+            !memcmp(&other->input[0], &o->input[0], sizeof o->input[0]) &&
+            !memcmp(&other->output, &o->output, sizeof o->output))
+            return k;
+    }
+    return i;
+}
+
+/* Create every convolution and its gradients by themselves and look how they are made. */
 static void check_convolutions(const struct backend *backend, const struct graph *graph,
                                int version)
 {
-    int cores = 0, cudnn = 0, direct = 0;
+    enum way(*made)[PASSES] = calloc((size_t)graph->nodes, sizeof *made);
+    int count[PASSES][WAYS] = {{0}};
+    assert_non_null(made);
     for (int i = 0; i < graph->nodes; i++) {
         const struct operation *o = &graph->node[i].operation;
-        struct needs needs;
-        void *state;
-        int place;
-        if (o->kind != OP_CONVOLUTION)
-            continue;
-        assert_null(backend->kernel[o->kind]->create(o, &state, &needs, &place));
-        backend->kernel[o->kind]->destroy(state);
-        bool by_cores = !strcmp(needs.algorithm, "cuDNN, tensor cores");
-        bool by_us = !strcmp(needs.algorithm, "direct");
-        if (wants_tensor_cores(o, version) && !by_cores)
-            fail_msg("%s: %s instead of tensor cores", graph->node[i].name, needs.algorithm);
-        if (o->output.shape.c >= 8 && !o->convolution.transposed && by_us)
-            fail_msg("%s: cuDNN has no engine", graph->node[i].name);
-        cores += by_cores;
-        direct += by_us;
-        cudnn += !by_cores && !by_us;
+        int alike = o->kind == OP_CONVOLUTION ? first_alike(graph, i) : i;
+        for (int pass = 0; o->kind == OP_CONVOLUTION && pass < PASSES; pass++) {
+            struct operation one = pass_of(o, pass);
+            made[i][pass] = alike < i ? made[alike][pass] : way_of(backend, &one);
+            if (made[i][pass] > slowest(o, pass, version))
+                fail_msg("%s: cuDNN does not make pass %d as it can", graph->node[i].name, pass);
+            count[pass][made[i][pass]]++;
+        }
     }
-    print_message("#   convolutions: %d on tensor cores, %d by cuDNN without, %d direct\n", cores,
-                  cudnn, direct);
+    free(made);
+    for (int pass = 0; pass < PASSES; pass++)
+        print_message("#   %s: %d on tensor cores, %d by cuDNN without, %d direct\n",
+                      pass == FORWARD ? "convolutions"
+                      : pass == BY_X  ? "gradients by x"
+                                      : "gradients by kernels",
+                      count[pass][BY_CORES], count[pass][BY_CUDNN], count[pass][DIRECT]);
 }
 
 static void check_stage(const char *name, struct stage *stage, int status,

@@ -2,8 +2,10 @@
  * memory of gradients. */
 #include "kernels/cpu/cpu.h"
 #include "lib/engine/gradient.h"
+#include "lib/engine/memory.h"
 #include "lib/engine/network.h"
 #include "lib/models/loss_layers.h"
+#include "tests/unit/device.h"
 #include "tests/unit/kernel_check.h"
 
 #include <setjmp.h>
@@ -41,11 +43,25 @@ static struct operation loss_of(enum loss_kind kind, float weight)
     return o;
 }
 
+/* Zeros in the backend's memory, and what has become of them. */
+static float *zeros(int64_t count)
+{
+    float *memory = memory_create(test_backend(), count);
+    assert_non_null(memory);
+    return memory;
+}
+
+static void take(float *memory, int64_t count, float *to)
+{
+    test_copy_out(to, memory, (size_t)count * sizeof *to);
+    memory_destroy(test_backend(), memory, count);
+}
+
 static void run(struct graph *graph, const void *const *inputs, void *const *outputs)
 {
     struct error error;
     struct network *network;
-    check(network_create_training(&network, graph, backend_cpu(), 0, &error), &error);
+    check(network_create_training(&network, graph, test_backend(), 0, &error), &error);
     check(network_run(network, inputs, outputs, &error), &error);
     network_destroy(network);
 }
@@ -57,7 +73,7 @@ static void test_codebook(void **state)
     (void)state;
     static const float book[CODES][CHANNELS] = {{1, 2}, {-1, 0.5f}, {3, 3}, {-1, 0.5f}};
     static const int held[PIXELS] = {1, 0, 3, 1, 0, 0};
-    float x[PIXELS][CHANNELS], t[PIXELS][CHANNELS], gradient[CODES][CHANNELS] = {{0}}, loss;
+    float x[PIXELS][CHANNELS], t[PIXELS][CHANNELS], gradient[CODES][CHANNELS], loss;
     double expected[CODES][CHANNELS] = {{0}};
     for (int i = 0; i < PIXELS; i++)
         for (int j = 0; j < CHANNELS; j++) {
@@ -71,7 +87,7 @@ static void test_codebook(void **state)
     struct operation o = loss_of(LOSS_L2, 0.25f);
     o.weights = 1;
     o.weight[0] = kernel_weight(book, DTYPE_F32, 2, CODES, CHANNELS);
-    o.gradient[0] = gradient[0];
+    o.gradient[0] = zeros(CODES * CHANNELS);
     int input = graph_input(graph, map, &error), target = graph_input(graph, map, &error);
     struct gradient_seed seed = {add(graph, o, input, target, "loss"), -1};
     struct gradient_request request = {&seed, 1, 0, &input, 1};
@@ -80,6 +96,7 @@ static void test_codebook(void **state)
     check(graph_differentiate(graph, &request, &of_input, &error), &error);
     assert_int_equal(of_input, -1);
     run(graph, (const void *const[]){x, t}, (void *const[]){&loss});
+    take(o.gradient[0], CODES * CHANNELS, gradient[0]);
     for (int i = 0; i < CODES; i++)
         for (int j = 0; j < CHANNELS; j++) /* three terms below 1, rounded at each step */
             assert_true(fabs(gradient[i][j] - expected[i][j]) <= 8 * 0x1p-24);
@@ -89,16 +106,17 @@ static void test_codebook(void **state)
     codes.input[0] = codes.input[1] = map;
     codes.output = scalar;
     codes.weight[0] = o.weight[0];
-    codes.gradient[0] = gradient[0];
+    codes.gradient[0] = zeros(CODES * CHANNELS);
     graph = graph_create(DTYPE_F32);
     input = graph_input(graph, map, &error);
     target = graph_input(graph, map, &error);
     add(graph, codes, input, target, "codes");
     struct network *network;
-    check(network_create_training(&network, graph, backend_cpu(), 0, &error), &error);
+    check(network_create_training(&network, graph, test_backend(), 0, &error), &error);
     assert_int_equal(network_run(network, (const void *const[]){x, t}, NULL, &error), -1);
     assert_non_null(strstr(error.text, "no code"));
     network_destroy(network);
+    take(codes.gradient[0], CODES * CHANNELS, gradient[0]);
 }
 
 /* y = slope(x): two losses on y, the second weighed by how the first compares with it at y, as the
@@ -168,8 +186,9 @@ static void test_adaptive_weight(void **state)
 static void test_last_layer(void **state)
 {
     (void)state;
-    float kernel[3][CHANNELS] = {{1, -2}, {0.5f, 3}, {2, 1}}, gradient[2][3 * CHANNELS] = {{0}};
-    float memory[2][3 * CHANNELS] = {{0}}, x[PIXELS * CHANNELS], weight;
+    float kernel[3][CHANNELS] = {{1, -2}, {0.5f, 3}, {2, 1}}, gradient[2][3 * CHANNELS];
+    float *memory[2] = {zeros(3 * CHANNELS), zeros(3 * CHANNELS)};
+    float *sums[2] = {zeros(3 * CHANNELS), zeros(3 * CHANNELS)}, x[PIXELS * CHANNELS], weight;
     struct error error;
     for (int i = 0; i < PIXELS * CHANNELS; i++)
         x[i] = (float)(i % 5) - 1.75f;
@@ -178,7 +197,7 @@ static void test_last_layer(void **state)
         struct operation o = {.kind = OP_CONVOLUTION, .weights = 2, .output = map};
         o.convolution = (struct convolution){.kernel = {1, 1, 1}, .stride = {1, 1, 1}, .parts = 1};
         o.weight[0] = (struct weight){kernel, DTYPE_F32, 4, {3, CHANNELS, 1, 1}, false};
-        o.gradient[0] = which < 2 ? gradient[which] : NULL;
+        o.gradient[0] = which < 2 ? sums[which] : NULL;
         o.output.shape.c = 3;
         int input = graph_input(b.graph, map, &error);
         int y = graph_add(b.graph, &o, &input, 1, "layer", &error), of_y[2] = {-1, -1};
@@ -192,12 +211,15 @@ static void test_last_layer(void **state)
         }
         if (which == 2)
             layer_scalar_output(&b, layer_adaptive_weight(&b, graph_find(b.graph, "layer"), of_y[0],
-                                                          of_y[1],
-                                                          (float *const[]){memory[0], memory[1]}));
+                                                          of_y[1], memory));
         check(b.failed ? -1 : 0, &error);
         run(b.graph, (const void *const[]){x}, (void *const[]){&weight});
     }
     double norm[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        memory_destroy(test_backend(), memory[i], 3 * CHANNELS);
+        take(sums[i], 3 * CHANNELS, gradient[i]);
+    }
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 3 * CHANNELS; j++)
             norm[i] += pow(gradient[i][j], 2.0);
@@ -252,7 +274,7 @@ static void test_gather_beyond(void **state)
     two.shape.n = o.output.shape.d = 2;
     int input = graph_input(graph, map, &error), which = graph_input(graph, two, &error);
     check(graph_output(graph, add(graph, o, input, which, "gather"), &error), &error);
-    check(network_create_training(&network, graph, backend_cpu(), 0, &error), &error);
+    check(network_create_training(&network, graph, test_backend(), 0, &error), &error);
     assert_int_equal(
         network_run(network, (const void *const[]){x, numbers}, (void *const[]){picked}, &error),
         -1);

@@ -48,7 +48,7 @@ static void open_fixture(struct fixture *f, int64_t size)
     struct error error;
     *f = (struct fixture){.size = size, .timesteps = {3, 700}};
     check(weights_open(&f->weights, path, false, &error), &error);
-    f->parameters = parameters_create();
+    f->parameters = parameters_create(backend_cpu());
     assert_non_null(f->parameters);
     weights_train(f->weights, f->parameters);
     f->x = kernel_values(DTYPE_F32, count_x(f), 1, 0.0, 1.0);
@@ -253,7 +253,7 @@ static void test_plan_is_memory(void **state)
     enum { SIZE = 112 };
     struct error error;
     struct weights *weights;
-    struct parameters *parameters = parameters_create();
+    struct parameters *parameters = parameters_create(backend_cpu());
     struct encoder3d_config config;
     struct network *network;
     float loss, *volume = kernel_values(DTYPE_F32, SIZE * SIZE * SIZE, 1, 0.0, 1.0);

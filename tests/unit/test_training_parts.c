@@ -231,11 +231,11 @@ static void begin(struct fit *fit, struct training_state *s, struct trainer *tra
     static const float start[3] = {1, 2, 3};
     const struct adamw_settings settings = {0.9, 0.999, 1e-8, 0.01, INFINITY};
     struct weight weight = {.data = start, .dtype = DTYPE_F32, .rank = 1, .shape = {3}};
-    *fit = (struct fit){parameters_create(), {-1, 0, 0.5f}, 0.0};
+    *fit = (struct fit){parameters_create(backend_cpu()), {-1, 0, 0.5f}, 0.0};
     assert_non_null(fit->parameters);
     struct parameter *p = parameters_add(fit->parameters, "model.x.weight", &weight, &error);
     assert_non_null(p);
-    check(parameter_want_gradient(p, &error));
+    check(parameters_want_gradient(fit->parameters, p, &error));
     assert_non_null(parameters_add(fit->parameters, "model.frozen", &weight, &error));
     *s = (struct training_state){.sets = 1, .parameters = {fit->parameters}};
     check(adamw_create(&s->adamw[0], fit->parameters, &settings, &error));
@@ -331,7 +331,7 @@ static void test_codebook(void **state)
         codebook.value = code[run];
         memset(code[run], 0, sizeof code[run]);
         for (int64_t step = 0; step < STEPS; step++)
-            codebook_follow(&codebook, &latents, 9, step);
+            check(codebook_follow(&codebook, backend_cpu(), &latents, 9, step, &error));
     }
     assert_memory_equal(code[0], code[1], sizeof code[0]);
     for (int i = 0; i < CODES; i++) {

@@ -2,6 +2,7 @@
  * norms, weights, both moments, averages (testdata/make-goldens-steps.py). */
 #include "lib/training/denoising.h"
 #include "lib/training/reconstruction.h"
+#include "tests/unit/device.h"
 #include "tests/unit/golden.h"
 #include "tests/unit/stream_files.h"
 
@@ -57,10 +58,10 @@ static void add_file(struct steps *s, const char *name)
 
 static void begin(struct steps *s, const char *path)
 {
-    *s = (struct steps){.stage = {backend_cpu(), DTYPE_F32}};
+    *s = (struct steps){.stage = {test_backend(), DTYPE_F32}};
     check(s, safetensors_open(&s->file, path, &s->error));
     check(s, weights_open(&s->weights, path, false, &s->error));
-    s->parameters = parameters_create();
+    s->parameters = parameters_create(test_backend());
     assert_non_null(s->parameters);
     weights_train(s->weights, s->parameters);
     s->options = (struct train_options){.batch = (int64_t)number(s, "batch", 0),
@@ -128,10 +129,11 @@ static void compare(const struct steps *s, const char *kind, const struct parame
         const struct parameter *p = parameters->list[i];
         if (!p->gradient)
             continue;
-        const float *values = got ? got + at : p->value, *expected = find(s, kind, p);
+        const float *expected = find(s, kind, p);
         const float *start = before ? golden_tensor(&s->file, p->name)->data : NULL;
+        test_copy_out(x + at, got ? got + at : p->value, (size_t)p->count * sizeof *x);
         for (int64_t k = 0; k < p->count; k++, at++) {
-            x[at] = values[k] - (start ? start[k] : 0.0f);
+            x[at] -= start ? start[k] : 0.0f;
             y[at] = expected[k] - (start ? start[k] : 0.0f);
         }
     }

@@ -1,6 +1,7 @@
 #include "tests/unit/training.h"
 #include "lib/engine/gradient.h"
 #include "lib/engine/upsampling.h"
+#include "tests/unit/device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ void training_open(struct training *t, const char *path)
     *t = (struct training){0};
     check(t, safetensors_open(&t->file, path, &t->error));
     check(t, weights_open(&t->weights, path, false, &t->error));
-    t->parameters = parameters_create();
+    t->parameters = parameters_create(test_backend());
     assert_non_null(t->parameters);
     weights_train(t->weights, t->parameters);
 }
@@ -138,8 +139,8 @@ void training_run(struct training *t, int64_t memory)
         inputs[i] = t->input[i].data;
     for (int i = 0; i < t->outputs; i++)
         outputs[i] = t->output[i].data;
-    check(t,
-          network_create_training(&t->network, t->builder.graph, backend_cpu(), memory, &t->error));
+    check(t, network_create_training(&t->network, t->builder.graph, test_backend(), memory,
+                                     &t->error));
     parameters_clear_gradients(t->parameters);
     check(t, network_run(t->network, inputs, outputs, &t->error));
 }
@@ -167,15 +168,20 @@ static double largest_norm(const struct training *t)
     return largest;
 }
 
-/* The gradient of the parameter that the golden calls `key`, under whatever prefix. */
-static const float *gradient_of(const struct training *t, const char *key)
+/* The gradient of the parameter that the golden calls `key`, under whatever prefix; NULL where it
+ * has none, else the caller frees. */
+static float *gradient_of(const struct training *t, const char *key)
 {
     for (int64_t i = 0; i < t->parameters->count; i++) {
         const struct parameter *p = t->parameters->list[i];
         size_t length = strlen(p->name), tail = strlen(key);
         if (length > tail && p->name[length - tail - 1] == '.' &&
-            !strcmp(p->name + length - tail, key))
-            return p->gradient;
+            !strcmp(p->name + length - tail, key) && p->gradient) {
+            float *gradient = malloc((size_t)p->count * sizeof *gradient);
+            assert_non_null(gradient);
+            test_copy_out(gradient, p->gradient, (size_t)p->count * sizeof *gradient);
+            return gradient;
+        }
     }
     return NULL;
 }
@@ -198,12 +204,13 @@ int training_compare(struct training *t, bool parameters)
     }
     for (int64_t i = 0; parameters && i < t->file.count; i++) {
         const struct safetensor *expected = &t->file.tensor[i];
-        const float *got = is_gradient(expected->name)
-                               ? gradient_of(t, expected->name + strlen(gradient_prefix))
-                               : NULL;
+        float *got = is_gradient(expected->name)
+                         ? gradient_of(t, expected->name + strlen(gradient_prefix))
+                         : NULL;
         if (!got)
             continue;
         double error = norm(got, expected->data, golden_count(expected)) / largest;
+        free(got);
         if (!(error <= gradient_tolerance[type]))
             fail_msg("%s: off by %.2e of the largest gradient's norm", expected->name, error);
         worst = fmax(worst, error);
