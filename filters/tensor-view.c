@@ -1,7 +1,6 @@
 /* tensor-view - a gray PNG picture of a tensor.
  *   stdin: volume, labels (D,H,W), latent (D,C,H,W), surfaces (S,D,W) or en-face map (D,W)
  *   stdout: PNG */
-#include "lib/core/numbers.h"
 #include "lib/io/filter.h"
 #include "lib/io/numbered.h"
 #include "lib/io/png.h"
@@ -62,21 +61,14 @@ static struct filter filter;
 
 static void parse_options(void)
 {
-    double bound[2];
     settings.mode = (enum view_mode)mode;
     if (at.rank != 0 && at.rank != 3)
         filter_fail(&filter, "--at takes three numbers, D,H,W");
     if (at.rank)
         settings.at = at.extent;
-    if (!window)
-        return;
-    if (numbers_parse(window, 2, bound, &filter.error) < 0)
+    settings.windowed = window != NULL;
+    if (window && window_parse(&settings.window, window, &filter.error) < 0)
         filter_fail(&filter, "--window %s", filter.error.text);
-    if (!(bound[0] < bound[1]))
-        filter_fail(&filter, "--window %s: LO must be less than HI", window);
-    settings.window = true;
-    settings.low = bound[0];
-    settings.high = bound[1];
 }
 
 static struct picture draw(const struct array *array)

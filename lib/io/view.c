@@ -104,12 +104,12 @@ static void choose_window(struct view *view, const struct array *array, enum vie
 {
     bool volume = array->rank == 3 && !is_kind(array, "surfaces") && mode != VIEW_EN_FACE;
     bool bytes = array->dtype == DTYPE_U8;
-    if (settings->window) {
-        view->window = (struct window){settings->low, settings->high};
+    if (settings->windowed) {
+        view->window = settings->window;
     } else if (is_kind(array, "labels")) {
         view->window_choice = WINDOW_HIGHEST;
     } else if (volume || (array->rank == 2 && bytes)) {
-        view->window = bytes ? (struct window){0, 255} : (struct window){-1, 1};
+        view->window = window_of_volume(array->dtype);
     } else {
         view->window_choice = WINDOW_PERCENTILE;
     }

@@ -3,6 +3,7 @@
 #define OCTPIPE_IO_VIEW_H
 
 #include "lib/io/array.h"
+#include "lib/io/window.h"
 
 struct picture {
     int64_t rows, columns;
@@ -28,8 +29,8 @@ struct view_settings {
     enum view_mode mode;
     const int64_t *at; /* D, H, W of the cuts; NULL: the centre */
     int64_t count;     /* slices of a montage or channel; 0: 16, or 4 a channel */
-    bool window;       /* low is black, high is white */
-    double low, high;
+    bool windowed;     /* by `window`, not by kind */
+    struct window window;
 };
 
 /* Begin a picture of an array of rank 2 (D,W), 3 (D,H,W) or 4 (D,C,H,W). Voxels become square by

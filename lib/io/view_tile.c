@@ -70,12 +70,6 @@ static struct place find_place(int64_t at, int64_t count, int64_t extent, bool n
     return place;
 }
 
-static uint8_t gray(double value, struct window window)
-{
-    double level = floor(255 * (value - window.low) / (window.high - window.low) + 0.5);
-    return level > 0 ? (uint8_t)(level < 255 ? level : 255) : 0; /* what is not finite is black */
-}
-
 void tile_draw(const struct tile *tile, double unit, struct window window, bool nearest,
                struct picture *picture, int64_t top, int64_t left)
 {
@@ -90,7 +84,7 @@ void tile_draw(const struct tile *tile, double unit, struct window window, bool 
             double a = (double)above[column.first], b = (double)below[column.first];
             a += column.weight * ((double)above[column.next] - a);
             b += column.weight * ((double)below[column.next] - b);
-            out[x] = gray(a + row.weight * (b - a), window);
+            out[x] = window_gray(a + row.weight * (b - a), window);
         }
     }
 }

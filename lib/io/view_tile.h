@@ -35,9 +35,6 @@ int64_t tile_height(const struct tile *tile, double unit);
 int64_t tile_width(const struct tile *tile, double unit);
 
 /* Resample the tile to that size, low … high to black … white, at (top, left) of the picture. */
-struct window {
-    double low, high;
-};
 void tile_draw(const struct tile *tile, double unit, struct window window, bool nearest,
                struct picture *picture, int64_t top, int64_t left);
 

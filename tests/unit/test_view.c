@@ -145,7 +145,7 @@ static void test_en_face(void **state)
     assert_picture(&picture, 2, 2);
     assert_memory_equal(picture.gray, ((uint8_t[]){0, 0, 255, 255}), 4);
     picture_free(&picture);
-    const struct view_settings window = {.mode = VIEW_EN_FACE, .window = true, .low = 0, .high = 4};
+    const struct view_settings window = {.mode = VIEW_EN_FACE, .windowed = true, .window = {0, 4}};
     picture = draw(&volume, data, &window);
     assert_memory_equal(picture.gray, ((uint8_t[]){64, 64, 128, 128}), 4);
     picture_free(&picture);
