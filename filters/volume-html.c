@@ -37,9 +37,10 @@ static const struct program program = {
         "A click or drag in a cut moves the others; the wheel and sliders go through the slices; "
         "level and width of the window, the mean over H, spacing, metadata and history are there. "
         "The page holds all it needs and opens from a file, without a network.\n\n"
-        "A page takes a byte for each of its voxels or less: phantoms of 128^3 and 256^3 make 2.2 "
-        "and 16 MB, one of 512^3 13 MB as means on 256^3. Labels are tinted, surfaces are "
-        "lines; where --most makes voxels larger, one shows the highest label it covers.\n\n"
+        "A page takes a byte for each of its voxels or less: phantoms of 128^3 and 256^3 take 2 "
+        "and 16 MB, one of 512^3 13 MB as means on 256^3, or 109 MB with --most 512. Labels are "
+        "tinted, surfaces are lines; where --most makes voxels larger, one shows the highest label "
+        "it covers.\n\n"
         "Several volumes need -o FILE: -000, -001, ... goes before its extension, or FILE holds a "
         "%d or %03d. --overlay holds an array for each.",
     .example = "tiff-to-tensor eye.tif | volume-html -o eye.html\n"

@@ -110,3 +110,13 @@ void overlay_read(struct overlay *overlay, uint8_t *label)
     for (int64_t s = 0; s < overlay->array.shape[0]; s++)
         draw_line(overlay, overlay->surface + s * slice + d * overlay->w, (uint8_t)(s + 1), label);
 }
+
+const float *overlay_surface(struct overlay *overlay, int64_t index)
+{
+    if (!overlay->surface)
+        filter_fail(&overlay->filter, "these are labels, not surfaces");
+    if (index >= overlay->array.shape[0])
+        filter_fail(&overlay->filter, "there is no surface %lld; they are 0 to %lld",
+                    (long long)index, (long long)overlay->array.shape[0] - 1);
+    return overlay->surface + index * array_slice_count(&overlay->array);
+}

@@ -31,4 +31,7 @@ double overlay_opacity(const struct overlay *overlay);
  * along W, where a voxel's middle has its index. */
 void overlay_read(struct overlay *overlay, uint8_t *label);
 
+/* The row indices (D,W) of surface `index` of the array; refused when it has no such one. */
+const float *overlay_surface(struct overlay *overlay, int64_t index);
+
 #endif

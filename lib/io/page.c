@@ -188,7 +188,7 @@ static int put_image(struct page *page, const char *class, const uint8_t *gray, 
 {
     size_t bytes;
     char tag[64];
-    if (png_encode(&page->png, &page->png_room, &bytes, page->size.out[1], page->size.out[2],
+    if (png_encode(&page->png, &page->png_room, &bytes, page->size.out[1], page->size.out[2], 1,
                    DTYPE_U8, gray, error) < 0)
         return -1;
     if (page->text_room < base64_length(bytes)) {

@@ -1,4 +1,4 @@
-# Pictures for a browser: volume-html.
+# Pages of volumes (volume-html), and labels and surfaces in pictures (tensor-view).
 
 bats_require_minimum_version 1.5.0
 load assert
@@ -105,4 +105,56 @@ pictures() {
     run --separate-stderr volume-html eye.npy -o no/never.html
     assert_trouble volume-html "no/never.html"
     [ -z "$(echo never* | grep -v 'never\*')" ]
+}
+
+# colour_type FILE: 0 is gray, 2 red, green and blue.
+colour_type() {
+    od -An -tu1 -j 25 -N 1 "$1" | tr -d ' '
+}
+
+@test "tensor-view draws labels in colour, and overlays over cuts and slices" {
+    phantom -q --shape 6,20,24 --vessels vessels.npy -o /dev/null
+    for kind in "vessels.npy" "--overlay surfaces.npy eye.npy" \
+        "--overlay eye.npy --mode montage eye.npy"; do
+        tensor-view $kind > picture.png
+        [ "$(colour_type picture.png)" -eq 2 ]
+    done
+    for kind in "--window 0,2 vessels.npy" "eye.npy" \
+        "--overlay surfaces.npy --between 0,1 eye.npy"; do
+        tensor-view $kind > picture.png
+        [ "$(colour_type picture.png)" -eq 0 ]
+    done
+    # a surface outside changes no pixel, and colours without a label are gray
+    tensor-cast --to f4 --scale 0 --offset -9 surfaces.npy > outside.npy
+    tensor-view --overlay outside.npy eye.npy > coloured.png
+    tensor-view eye.npy > gray.png
+    [ "$(colour_type coloured.png)" -eq 2 ]
+    read-volume coloured.png | same - <(read-volume gray.png)
+    # gray and coloured pictures in one row
+    tensor-view --row vessels.npy <(tensor-slice --range 0 eye.npy) > row.png
+    [ "$(colour_type row.png)" -eq 2 ]
+}
+
+@test "tensor-view takes the en-face mean between two surfaces" {
+    tensor-cast --to f4 --scale 0 --offset 3 surfaces.npy | tensor-slice --range :1 > three.npy
+    tensor-cast --to f4 --scale 0 --offset 6.5 surfaces.npy | tensor-slice --range :1 > six.npy
+    tensor-cat three.npy six.npy > slab.npy
+    tensor-slice --axis 1 --range 3:7 eye.npy | tensor-view --mode en-face > expected.png
+    tensor-view --overlay slab.npy --between 0,1 eye.npy > between.png
+    cmp expected.png between.png
+    tensor-view --overlay slab.npy --between 1,0 --window 0,1 eye.npy > nothing.png
+    read-volume nothing.png | tensor-info | grep -qF 'min 0, max 0'
+}
+
+@test "tensor-view refuses an overlay that does not fit" {
+    run --separate-stderr tensor-view --between 0,1 eye.npy
+    assert_trouble tensor-view "--between takes two numbers, A,B, and surfaces as --overlay"
+    run --separate-stderr tensor-view --overlay surfaces.npy --between 0,6 eye.npy
+    assert_trouble tensor-view "surfaces.npy: there is no surface 6; they are 0 to 5"
+    run --separate-stderr tensor-view --overlay eye.npy --between 0,1 eye.npy
+    assert_trouble tensor-view "eye.npy: these are labels, not surfaces"
+    run --separate-stderr tensor-view --overlay surfaces.npy --mode en-face eye.npy
+    assert_trouble tensor-view "an overlay lies over cuts and slices, not over a mean"
+    run --separate-stderr tensor-view --overlay surfaces.npy <(noise --shape 6,4,20,24)
+    assert_trouble tensor-view "surfaces.npy: an overlay needs a volume (D,H,W)"
 }
