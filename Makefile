@@ -92,12 +92,14 @@ PROGRAMS := $(FILTERS:%=$(BIN)/%)
 SIMD_SOURCES := $(wildcard kernels/cpu/*_simd.c)
 SOURCES := $(filter-out $(SIMD_SOURCES),$(sort \
            $(wildcard lib/*/*.c lib/*/*/*.c kernels/*.c kernels/cpu/*.c)))
+TEXTS := $(wildcard lib/*/*.css lib/*/*.html lib/*/*.js)
 ifdef FUZZ # what the targets read with, which needs no kernels
 SIMD_SOURCES :=
+TEXTS :=
 SOURCES := $(filter-out lib/io/filter.c,\
            $(wildcard lib/core/*.c lib/io/*.c lib/scans/*.c lib/checkpoint/*.c))
 endif
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(TEXTS:%=$(BUILD)/%.o) \
            $(foreach set,$(SIMD_SETS),$(SIMD_SOURCES:%.c=$(BUILD)/%_$(set).o))
 LIBRARY := $(BUILD)/liboctpipe.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -159,6 +161,14 @@ $(BUILD)/%.o: %.c $(BUILD)/flags.list
 	echo '  CC      $<'
 	$(if $(V),set -x)
 	$(COMPILE) $(OBJECT_FLAGS) -MMD -MP -c $< -o $@
+
+# Texts that programs write are linked in as they are: lib/io/page.js lies between
+# _binary_lib_io_page_js_start and _binary_lib_io_page_js_end.
+$(TEXTS:%=$(BUILD)/%.o): $(BUILD)/%.o: %
+	@mkdir -p $(@D)
+	echo '  TEXT    $<'
+	$(if $(V),set -x)
+	$(CC) -r -nostdlib -Wl,-z,noexecstack -Wl,-b,binary $< -o $@
 
 define simd_rule
 $$(BUILD)/%_simd_$(1).o: %_simd.c $$(BUILD)/flags.list

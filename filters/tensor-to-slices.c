@@ -97,7 +97,7 @@ static struct output_folder *write_volume(const struct array *in, int64_t index)
         size_t size;
         read_samples(in, dtype, real, samples);
         filter_check_output(&filter, png_encode(&encoded, &room, &size, in->shape[1], in->shape[2],
-                                                dtype, samples, &filter.error));
+                                                1, dtype, samples, &filter.error));
         filter_check_output(&filter, output_folder_add(folder, encoded, size, &filter.error));
         progress_advance(&progress, 1);
     }

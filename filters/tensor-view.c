@@ -1,9 +1,9 @@
-/* tensor-view - a gray PNG picture of a tensor.
+/* tensor-view - a PNG picture of a tensor.
  *   stdin: volume, labels (D,H,W), latent (D,C,H,W), surfaces (S,D,W) or en-face map (D,W)
+ *   --overlay labels (D,H,W) u1 or surfaces (S,D,W) f4
  *   stdout: PNG */
-#include "lib/core/numbers.h"
-#include "lib/io/filter.h"
 #include "lib/io/numbered.h"
+#include "lib/io/overlay.h"
 #include "lib/io/png.h"
 #include "lib/io/view.h"
 
@@ -13,7 +13,8 @@
 static int mode;
 static bool square, row;
 static const char *window;
-static struct option_shape at;
+static struct overlay overlay;
+static struct option_shape at, between;
 static struct view_settings settings;
 
 /* clang-format off */
@@ -29,6 +30,11 @@ static const struct option options[] = {
      .meaning = "evenly spaced slices of a montage or of each channel"},
     {.name = "window", .type = OPTION_STRING, .target = &window, .argument = "LO,HI",
      .unset = "by kind", .meaning = "values that are black and white"},
+    {.name = "overlay", .type = OPTION_STRING, .target = &overlay.path, .argument = "FILE",
+     .unset = "none", .meaning = "labels (D,H,W) u1 or surfaces (S,D,W) f4 to draw over a volume"},
+    {.name = "between", .type = OPTION_SHAPE, .target = &between, .argument = "A,B", .low = 0,
+     .high = 254, .unset = "all rows",
+     .meaning = "en-face, from surface A of --overlay to above surface B, counted from 0"},
     {.name = "square", .type = OPTION_FLAG, .target = &square,
      .meaning = "draw voxels as squares, whatever their spacing"},
     {.name = "row", .type = OPTION_FLAG, .target = &row,
@@ -40,7 +46,7 @@ static const struct option options[] = {
 
 static const struct program program = {
     .name = "tensor-view",
-    .purpose = "a gray PNG picture of a tensor",
+    .purpose = "a PNG picture of a tensor",
     .input = "volume or labels (D,H,W), latent (D,C,H,W), surfaces (S,D,W), en-face map (D,W)",
     .output = "PNG",
     .operands = "[FILE...]",
@@ -48,13 +54,17 @@ static const struct program program = {
         "cuts: the planes (H,W), beside it (H,D), below it (D,W) through one voxel. montage: "
         "evenly spaced slices. en-face: the mean over H, the depth of the eye. channels: a row of "
         "slices for each channel. Voxels are drawn with the proportions of their spacing.\n\n"
-        "Without --window u1 volumes show 0 to 255, f4 volumes -1 to 1, labels 0 to their highest, "
-        "the rest (each channel or surface by itself) the 1st to 99th percentile of what is "
-        "shown.\n\n"
+        "Without --window u1 volumes show 0 to 255, f4 volumes -1 to 1, the rest (each channel or "
+        "surface by itself) the 1st to 99th percentile of what is shown. Labels and u1 en-face "
+        "maps have colours that colour-blind eyes tell apart, seven in turn, and 0 is black.\n\n"
+        "--overlay holds an array for each volume: labels tint it, surfaces are lines. With "
+        "--between A,B its surfaces are where the en-face mean begins and ends, black where no "
+        "voxel's middle is in between; for a slab cut the rows out by tensor-slice.\n\n"
         "Several arrays need --row, or -o FILE: -000, -001, ... goes before its extension, or FILE "
         "holds a %d or %03d.",
     .example = "tensor-view z.npy -o z.png\n"
-               "tiff-to-tensor eye.tif | tensor-view --mode en-face -o eye.png",
+               "tiff-to-tensor eye.tif | tensor-view --mode en-face -o eye.png\n"
+               "tensor-view --overlay surfaces.npy --between 0,2 volume.npy -o inner.png",
     .options = options,
 };
 
@@ -62,34 +72,45 @@ static struct filter filter;
 
 static void parse_options(void)
 {
-    double bound[2];
     settings.mode = (enum view_mode)mode;
     if (at.rank != 0 && at.rank != 3)
         filter_fail(&filter, "--at takes three numbers, D,H,W");
     if (at.rank)
         settings.at = at.extent;
-    if (!window)
-        return;
-    if (numbers_parse(window, 2, bound, &filter.error) < 0)
+    settings.windowed = window != NULL;
+    if (window && window_parse(&settings.window, window, &filter.error) < 0)
         filter_fail(&filter, "--window %s", filter.error.text);
-    if (!(bound[0] < bound[1]))
-        filter_fail(&filter, "--window %s: LO must be less than HI", window);
-    settings.window = true;
-    settings.low = bound[0];
-    settings.high = bound[1];
+    if (between.rank && (between.rank != 2 || !overlay.path))
+        filter_fail(&filter, "--between takes two numbers, A,B, and surfaces as --overlay");
+    if (between.rank)
+        settings.mode = VIEW_EN_FACE;
+}
+
+/* What lies over the next array, or bounds its mean. */
+static void take_overlay(const struct array *array)
+{
+    overlay_next(&overlay, array);
+    settings.opacity = between.rank ? 0 : overlay_opacity(&overlay);
+    for (int i = 0; i < between.rank; i++)
+        settings.between[i] = overlay_surface(&overlay, between.extent[i]);
 }
 
 static struct picture draw(const struct array *array)
 {
     struct view *view;
     struct picture picture;
+    take_overlay(array);
     filter_check(&filter, view_begin(&view, array, &settings, &filter.error));
     float *slice = filter_allocate(&filter, array_slice_count(array), sizeof *slice);
+    uint8_t *label = filter_allocate(&filter, array_slice_count(array), sizeof *label);
     for (int64_t d = 0; d < array_slices(array); d++) {
         filter_read_f32(&filter, slice, 1);
-        view_add(view, slice);
+        if (settings.opacity > 0)
+            overlay_read(&overlay, label);
+        view_add(view, slice, label);
     }
     free(slice);
+    free(label);
     filter_check(&filter, view_finish(view, &picture, &filter.error));
     return picture;
 }
@@ -111,6 +132,7 @@ int main(int argc, char **argv)
 {
     filter_start(&filter, &program, argc, argv);
     parse_options();
+    overlay_open(&overlay, &filter);
     struct array in;
     struct picture picture = {0}, next;
     int64_t pictures = 0;
@@ -123,5 +145,6 @@ int main(int argc, char **argv)
         filter_check(&filter, picture_add_beside(&picture, &next, &filter.error));
     }
     save(&picture, pictures, pictures > 0);
+    overlay_close(&overlay);
     return filter_finish(&filter);
 }

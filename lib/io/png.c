@@ -54,7 +54,7 @@ static void flush(png_structp png)
 
 /* libpng's errors jump back here. */
 static int encode(png_structp png, png_infop info, struct buffer *buffer, int64_t rows,
-                  int64_t columns, enum dtype dtype, const unsigned char *samples)
+                  int64_t columns, int64_t channels, enum dtype dtype, const unsigned char *samples)
 {
     if (setjmp(png_jmpbuf(png)))
         return -1;
@@ -63,26 +63,27 @@ static int encode(png_structp png, png_infop info, struct buffer *buffer, int64_
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     if (rows > PNG_UINT_31_MAX || columns > PNG_UINT_31_MAX)
         png_error(png, "too large");
-    png_set_IHDR(png, info, (png_uint_32)columns, (png_uint_32)rows, 8 * bytes, PNG_COLOR_TYPE_GRAY,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, (png_uint_32)columns, (png_uint_32)rows, 8 * bytes,
+                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (bytes == 2)
         png_set_swap(png);
 #endif
     for (int64_t row = 0; row < rows; row++)
-        png_write_row(png, samples + row * columns * bytes);
+        png_write_row(png, samples + row * columns * channels * bytes);
     png_write_end(png, info);
     return 0;
 }
 
 int png_encode(void **data, size_t *room, size_t *size, int64_t rows, int64_t columns,
-               enum dtype dtype, const void *samples, struct error *error)
+               int64_t channels, enum dtype dtype, const void *samples, struct error *error)
 {
     struct buffer buffer = {.data = *data, .room = *room, .error = error};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &buffer, on_error, NULL);
     png_infop info = png ? png_create_info_struct(png) : NULL;
-    int status = info ? encode(png, info, &buffer, rows, columns, dtype, samples)
+    int status = info ? encode(png, info, &buffer, rows, columns, channels, dtype, samples)
                       : error_set(error, "out of memory");
     png_destroy_write_struct(&png, &info);
     *data = buffer.data;
@@ -95,8 +96,9 @@ int png_write(const char *path, const struct picture *picture, struct error *err
 {
     void *data = NULL;
     size_t room = 0, size;
-    int status = png_encode(&data, &room, &size, picture->rows, picture->columns, DTYPE_U8,
-                            picture->gray, error);
+    const uint8_t *colour = picture->colour;
+    int status = png_encode(&data, &room, &size, picture->rows, picture->columns, colour ? 3 : 1,
+                            DTYPE_U8, colour ? colour : picture->gray, error);
     if (status == 0)
         status = write_file(path, data, size, error);
     free(data);

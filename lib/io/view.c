@@ -22,17 +22,18 @@ struct view {
     int64_t next;
     struct view_layout layout;
     enum window_choice window_choice;
-    struct window window;
-    bool nearest;
+    struct tile_look look;
+    uint8_t *own; /* (H,W): the array's slice as labels; NULL: it has none */
 };
 
 void picture_free(struct picture *picture)
 {
     free(picture->gray);
-    picture->gray = NULL;
+    free(picture->colour);
+    picture->gray = picture->colour = NULL;
 }
 
-static int picture_allocate(struct picture *picture, int64_t rows, int64_t columns,
+static int picture_allocate(struct picture *picture, int64_t rows, int64_t columns, bool colour,
                             struct error *error)
 {
     if (rows > PICTURE_AT_MOST || columns > PICTURE_AT_MOST)
@@ -40,18 +41,31 @@ static int picture_allocate(struct picture *picture, int64_t rows, int64_t colum
                          (long long)columns, (long long)rows);
     *picture = (struct picture){.rows = rows, .columns = columns};
     picture->gray = malloc((size_t)(rows * columns));
-    if (!picture->gray)
+    picture->colour = colour ? malloc((size_t)(rows * columns * 3)) : NULL;
+    if (!picture->gray || (colour && !picture->colour)) {
+        picture_free(picture);
         return error_set(error, "no memory for a picture of %lldx%lld", (long long)columns,
                          (long long)rows);
+    }
     memset(picture->gray, GAP_GRAY, (size_t)(rows * columns));
+    if (colour)
+        memset(picture->colour, GAP_GRAY, (size_t)(rows * columns * 3));
     return 0;
 }
 
 static void picture_copy(const struct picture *from, struct picture *to, int64_t left)
 {
-    for (int64_t y = 0; y < from->rows; y++)
-        memcpy(to->gray + y * to->columns + left, from->gray + y * from->columns,
-               (size_t)from->columns);
+    for (int64_t y = 0; y < from->rows; y++) {
+        const uint8_t *gray = from->gray + y * from->columns;
+        int64_t start = y * to->columns + left;
+        memcpy(to->gray + start, gray, (size_t)from->columns);
+        if (from->colour)
+            memcpy(to->colour + 3 * start, from->colour + 3 * y * from->columns,
+                   3 * (size_t)from->columns);
+        else if (to->colour)
+            for (int64_t x = 0; x < from->columns; x++)
+                memset(to->colour + 3 * (start + x), gray[x], 3);
+    }
 }
 
 int picture_add_beside(struct picture *picture, struct picture *next, struct error *error)
@@ -60,7 +74,8 @@ int picture_add_beside(struct picture *picture, struct picture *next, struct err
     if (picture->gray) {
         int64_t rows = picture->rows > next->rows ? picture->rows : next->rows;
         int64_t left = picture->columns + GAP;
-        if (picture_allocate(&both, rows, left + next->columns, error) < 0)
+        bool colour = picture->colour || next->colour;
+        if (picture_allocate(&both, rows, left + next->columns, colour, error) < 0)
             return -1;
         picture_copy(picture, &both, 0);
         picture_copy(next, &both, left);
@@ -104,16 +119,34 @@ static void choose_window(struct view *view, const struct array *array, enum vie
 {
     bool volume = array->rank == 3 && !is_kind(array, "surfaces") && mode != VIEW_EN_FACE;
     bool bytes = array->dtype == DTYPE_U8;
-    if (settings->window) {
-        view->window = (struct window){settings->low, settings->high};
+    if (settings->windowed) {
+        view->look.window = settings->window;
     } else if (is_kind(array, "labels")) {
         view->window_choice = WINDOW_HIGHEST;
     } else if (volume || (array->rank == 2 && bytes)) {
-        view->window = bytes ? (struct window){0, 255} : (struct window){-1, 1};
+        view->look.window = window_of_volume(array->dtype);
     } else {
         view->window_choice = WINDOW_PERCENTILE;
     }
-    view->nearest = is_kind(array, "labels");
+    view->look.nearest = is_kind(array, "labels");
+}
+
+static int choose_colours(struct view *view, const struct array *array, enum view_mode mode,
+                          const struct view_settings *settings, struct error *error)
+{
+    const char *kind = array->rank == 2 ? "en-face map" : "labels";
+    bool labels = is_kind(array, kind) && array->dtype == DTYPE_U8 && !settings->windowed &&
+                  (array->rank == 2 || mode != VIEW_EN_FACE);
+    view->look.opacity = settings->opacity;
+    if (settings->opacity > 0 && mode == VIEW_EN_FACE)
+        return error_set(error, "an overlay lies over cuts and slices, not over a mean");
+    if (labels && !(settings->opacity > 0)) {
+        view->look.opacity = 1;
+        view->own = malloc((size_t)(view->extent.h * view->extent.w));
+        if (!view->own)
+            return error_set(error, "out of memory");
+    }
+    return view->look.opacity > 0 ? layout_add_labels(&view->layout, error) : 0;
 }
 
 static int choose_layout(struct view *view, const struct array *array, enum view_mode mode,
@@ -136,6 +169,7 @@ static int choose_layout(struct view *view, const struct array *array, enum view
 static void view_free(struct view *view)
 {
     layout_free(&view->layout);
+    free(view->own);
     free(view);
 }
 
@@ -153,18 +187,29 @@ int view_begin(struct view **result, const struct array *array,
                    : array->rank == 3 ? (struct extent){shape[0], 1, shape[1], shape[2]}
                                       : (struct extent){shape[0], shape[1], shape[2], shape[3]};
     choose_window(view, array, mode, settings);
-    if (choose_layout(view, array, mode, settings, error) < 0) {
+    if (choose_layout(view, array, mode, settings, error) < 0 ||
+        choose_colours(view, array, mode, settings, error) < 0) {
         view_free(view);
         return -1;
+    }
+    for (int i = 0; i < view->layout.tiles; i++) {
+        view->layout.tile[i].from = settings->between[0];
+        view->layout.tile[i].to = settings->between[1];
     }
     *result = view;
     return 0;
 }
 
-void view_add(struct view *view, const float *slice)
+void view_add(struct view *view, const float *slice, const uint8_t *label)
 {
-    for (int i = 0; i < view->layout.tiles; i++)
-        tile_gather(&view->layout.tile[i], &view->extent, slice, view->next);
+    for (int64_t i = 0; view->own && i < view->extent.h * view->extent.w; i++)
+        view->own[i] = (uint8_t)slice[i];
+    for (int i = 0; i < view->layout.tiles; i++) {
+        struct tile *tile = &view->layout.tile[i];
+        tile_gather(tile, &view->extent, slice, view->next);
+        if (tile->label)
+            tile_gather_labels(tile, &view->extent, view->own ? view->own : label, view->next);
+    }
     view->next++;
 }
 
@@ -213,18 +258,18 @@ static int draw_tiles(const struct view *view, const struct grid *grid, struct p
 {
     const struct view_layout *layout = &view->layout;
     int64_t rows = grid->top[grid->rows], columns = grid->left[grid->columns];
-    if (picture_allocate(picture, rows, columns, error) < 0)
+    if (picture_allocate(picture, rows, columns, view->look.opacity > 0, error) < 0)
         return -1;
-    struct window window = {0, 1};
+    struct tile_look look = view->look;
     for (int i = 0; i < layout->tiles; i++) {
         const struct tile *tile = &layout->tile[i];
         bool same = i > 0 && tile->window == layout->tile[i - 1].window;
-        if (!same &&
-            window_find(&window, view->window_choice, view->window, layout, i, error) < 0) {
+        if (!same && window_find(&look.window, view->window_choice, view->look.window, layout, i,
+                                 error) < 0) {
             picture_free(picture);
             return -1;
         }
-        tile_draw(tile, layout->unit, window, view->nearest, picture, grid->top[tile->grid_row],
+        tile_draw(tile, layout->unit, &look, picture, grid->top[tile->grid_row],
                   grid->left[tile->grid_column]);
     }
     return 0;

@@ -31,8 +31,10 @@ static int add_tile(struct view_layout *layout, struct tile tile, struct error *
 
 void layout_free(struct view_layout *layout)
 {
-    for (int i = 0; i < layout->tiles; i++)
+    for (int i = 0; i < layout->tiles; i++) {
         free(layout->tile[i].value);
+        free(layout->tile[i].label);
+    }
     free(layout->tile);
 }
 
@@ -139,4 +141,15 @@ int layout_en_face(struct view_layout *layout, const struct extent *extent, cons
     if (make_room(layout, 1, 1, error) < 0 || add_tile(layout, tile, error) < 0)
         return -1;
     return finish(layout);
+}
+
+int layout_add_labels(struct view_layout *layout, struct error *error)
+{
+    for (int i = 0; i < layout->tiles; i++) {
+        struct tile *tile = &layout->tile[i];
+        tile->label = calloc((size_t)(tile->rows * tile->columns), sizeof *tile->label);
+        if (!tile->label)
+            return error_set(error, "out of memory");
+    }
+    return 0;
 }

@@ -31,6 +31,9 @@ int layout_cuts(struct view_layout *layout, const struct extent *extent, const d
 int layout_en_face(struct view_layout *layout, const struct extent *extent, const double side[3],
                    struct error *error);
 
+/* Give all tiles of a layout labels. */
+int layout_add_labels(struct view_layout *layout, struct error *error);
+
 void layout_free(struct view_layout *layout);
 
 #endif

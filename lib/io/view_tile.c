@@ -1,16 +1,22 @@
 #include "lib/io/view_tile.h"
 
+#include "lib/io/palette.h"
+
 #include <math.h>
 #include <string.h>
 
-static void gather_mean(float *out, const struct extent *extent, const float *slice)
+static float mean(const float *value, int64_t count, int64_t stride, const float *from,
+                  const float *to)
 {
-    for (int64_t x = 0; x < extent->w; x++) {
-        double sum = 0;
-        for (int64_t y = 0; y < extent->h; y++)
-            sum += (double)slice[y * extent->w + x];
-        out[x] = (float)(sum / (double)extent->h);
+    double sum = 0;
+    int64_t taken = 0;
+    for (int64_t y = 0; y < count; y++) {
+        if (from && !((double)y >= (double)*from && (double)y < (double)*to))
+            continue;
+        sum += (double)value[y * stride];
+        taken++;
     }
+    return taken ? (float)(sum / (double)taken) : NAN;
 }
 
 void tile_gather(struct tile *tile, const struct extent *extent, const float *slice, int64_t d)
@@ -30,7 +36,29 @@ void tile_gather(struct tile *tile, const struct extent *extent, const float *sl
             tile->value[y * tile->columns + d] = slice[y * w + tile->index];
         break;
     case TILE_MEAN:
-        gather_mean(tile->value + d * w, extent, slice);
+        for (int64_t x = 0, at = d * w; x < w; x++, at++)
+            tile->value[at] = mean(slice + x, h, w, tile->from ? tile->from + at : NULL,
+                                   tile->from ? tile->to + at : NULL);
+        break;
+    }
+}
+
+void tile_gather_labels(struct tile *tile, const struct extent *extent, const uint8_t *label,
+                        int64_t d)
+{
+    int64_t h = extent->h, w = extent->w;
+    switch (tile->plane) {
+    case TILE_SLICE:
+        if (d == tile->index)
+            memcpy(tile->label, label, (size_t)(h * w));
+        break;
+    case TILE_ROW:
+    case TILE_MEAN:
+        memcpy(tile->label + d * w, label + tile->index * w, (size_t)w);
+        break;
+    case TILE_COLUMN:
+        for (int64_t y = 0; y < h; y++)
+            tile->label[y * tile->columns + d] = label[y * w + tile->index];
         break;
     }
 }
@@ -70,27 +98,38 @@ static struct place find_place(int64_t at, int64_t count, int64_t extent, bool n
     return place;
 }
 
-static uint8_t gray(double value, struct window window)
+/* A line of the picture in colour, where its grays are known. */
+static void colour_line(const struct tile *tile, int64_t row, double opacity, const uint8_t *gray,
+                        uint8_t *colour, int64_t width)
 {
-    double level = floor(255 * (value - window.low) / (window.high - window.low) + 0.5);
-    return level > 0 ? (uint8_t)(level < 255 ? level : 255) : 0; /* what is not finite is black */
+    for (int64_t x = 0; x < width; x++) {
+        struct place column = find_place(x, width, tile->columns, true);
+        int label = tile->label ? tile->label[row * tile->columns + column.first] : 0;
+        for (int k = 0; k < 3; k++) {
+            double over = label ? opacity * (palette_colour(label)[k] - gray[x]) : 0;
+            colour[3 * x + k] = (uint8_t)(gray[x] + over + 0.5);
+        }
+    }
 }
 
-void tile_draw(const struct tile *tile, double unit, struct window window, bool nearest,
+void tile_draw(const struct tile *tile, double unit, const struct tile_look *look,
                struct picture *picture, int64_t top, int64_t left)
 {
     int64_t height = tile_height(tile, unit), width = tile_width(tile, unit);
     for (int64_t y = 0; y < height; y++) {
-        struct place row = find_place(y, height, tile->rows, nearest);
+        struct place row = find_place(y, height, tile->rows, look->nearest);
         const float *above = tile->value + row.first * tile->columns;
         const float *below = tile->value + row.next * tile->columns;
-        uint8_t *out = picture->gray + (top + y) * picture->columns + left;
+        int64_t start = (top + y) * picture->columns + left;
         for (int64_t x = 0; x < width; x++) {
-            struct place column = find_place(x, width, tile->columns, nearest);
+            struct place column = find_place(x, width, tile->columns, look->nearest);
             double a = (double)above[column.first], b = (double)below[column.first];
             a += column.weight * ((double)above[column.next] - a);
             b += column.weight * ((double)below[column.next] - b);
-            out[x] = gray(a + row.weight * (b - a), window);
+            picture->gray[start + x] = window_gray(a + row.weight * (b - a), look->window);
         }
+        if (picture->colour)
+            colour_line(tile, find_place(y, height, tile->rows, true).first, look->opacity,
+                        picture->gray + start, picture->colour + 3 * start, width);
     }
 }

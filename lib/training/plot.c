@@ -144,7 +144,8 @@ int plot_draw(const struct plot_table *t, bool logarithmic, struct picture *pict
     if (!panels)
         return error_set(error, "the log holds no numbers");
     int64_t across = panels < ACROSS ? panels : ACROSS;
-    *picture = (struct picture){(panels + across - 1) / across * HEIGHT, across * WIDTH, NULL};
+    *picture = (struct picture){.rows = (panels + across - 1) / across * HEIGHT,
+                                .columns = across * WIDTH};
     picture->gray = malloc((size_t)(picture->rows * picture->columns));
     if (!picture->gray)
         return error_set(error, "no memory for a picture");

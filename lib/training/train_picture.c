@@ -12,7 +12,8 @@ int train_picture_draw(const struct train_picture *m, struct picture *picture, s
 {
     int64_t scale = m->w < SIDE ? SIDE / m->w : 1;
     int64_t height = m->h * scale + GAP, width = m->w * scale + GAP;
-    *picture = (struct picture){m->rows * height - GAP, m->columns * width - GAP, NULL};
+    *picture =
+        (struct picture){.rows = m->rows * height - GAP, .columns = m->columns * width - GAP};
     picture->gray = malloc((size_t)(picture->rows * picture->columns));
     if (!picture->gray)
         return error_set(error, "no memory for a picture");
@@ -24,8 +25,9 @@ int train_picture_draw(const struct train_picture *m, struct picture *picture, s
                             .value = (float *)(uintptr_t)m->maps + i * m->h * m->w,
                             .height = 1,
                             .width = 1};
-        tile_draw(&tile, 1.0 / (double)scale, (struct window){m->low[column], m->high[column]},
-                  true, picture, row * height, column * width);
+        const struct tile_look look = {.window = {m->low[column], m->high[column]},
+                                       .nearest = true};
+        tile_draw(&tile, 1.0 / (double)scale, &look, picture, row * height, column * width);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 /* Pictures of tensors, their PNG files, and the names of numbered files. */
 #include "lib/core/numbers.h"
 #include "lib/io/numbered.h"
+#include "lib/io/palette.h"
 #include "lib/io/png.h"
 #include "lib/io/view.h"
 #include "tests/unit/stream_files.h"
@@ -28,7 +29,7 @@ static struct picture draw(const struct array *array, const float *data,
     if (view_begin(&view, array, settings, &error) < 0)
         fail_msg("%s", error.text);
     for (int64_t d = 0; d < array_slices(array); d++)
-        view_add(view, data + d * array_slice_count(array));
+        view_add(view, data + d * array_slice_count(array), NULL);
     if (view_finish(view, &picture, &error) < 0)
         fail_msg("%s", error.text);
     return picture;
@@ -145,7 +146,7 @@ static void test_en_face(void **state)
     assert_picture(&picture, 2, 2);
     assert_memory_equal(picture.gray, ((uint8_t[]){0, 0, 255, 255}), 4);
     picture_free(&picture);
-    const struct view_settings window = {.mode = VIEW_EN_FACE, .window = true, .low = 0, .high = 4};
+    const struct view_settings window = {.mode = VIEW_EN_FACE, .windowed = true, .window = {0, 4}};
     picture = draw(&volume, data, &window);
     assert_memory_equal(picture.gray, ((uint8_t[]){64, 64, 128, 128}), 4);
     picture_free(&picture);
@@ -154,6 +155,74 @@ static void test_en_face(void **state)
     assert_picture(&picture, 4, 4);
     for (int i = 0; i < 16; i++)
         assert_int_equal(picture.gray[i], (int)data[i]);
+    picture_free(&picture);
+}
+
+static void assert_colour(const struct picture *picture, int64_t row, int64_t column, int label,
+                          double opacity)
+{
+    int64_t at = row * picture->columns + column;
+    assert_non_null(picture->colour);
+    for (int k = 0; k < 3; k++) {
+        double gray = picture->gray[at];
+        double expected = label ? gray + opacity * (palette_colour(label)[k] - gray) : gray;
+        assert_int_equal(picture->colour[3 * at + k], (int)floor(expected + 0.5));
+    }
+}
+
+/* Labels have the colours of the palette, whose first one comes again after the last. */
+static void test_label_colours(void **state)
+{
+    (void)state;
+    const struct array map = tensor(DTYPE_U8, 2, (const int64_t[]){1, 4}, "en-face map");
+    const float label[4] = {0, 1, 2, PALETTE + 1};
+    struct picture picture = draw(&map, label, &(struct view_settings){0});
+    for (int x = 0; x < 4; x++)
+        assert_colour(&picture, 0, x, (int)label[x], 1);
+    assert_memory_equal(picture.colour + 3, picture.colour + 9, 3);
+    assert_memory_equal(picture.colour, ((uint8_t[]){0, 0, 0}), 3);
+    struct picture gray = {.rows = 1, .columns = 1, .gray = malloc(1)};
+    struct error error;
+    gray.gray[0] = 77;
+    assert_int_equal(picture_add_beside(&picture, &gray, &error), 0);
+    assert_colour(&picture, 0, 1, 1, 1);
+    assert_colour(&picture, 0, 4 + GAP, 0, 1);
+    assert_colour(&picture, 0, 4, 0, 1);
+    picture_free(&picture);
+    const struct view_settings window = {.windowed = true, .window = {0, 1}};
+    picture = draw(&map, label, &window);
+    assert_null(picture.colour);
+    picture_free(&picture);
+}
+
+/* Labels over the three cuts of a volume: a voxel's number, from 0, modulo 5. */
+static void test_overlay(void **state)
+{
+    (void)state;
+    enum { D = 2, H = 3, W = 4 };
+    const struct array volume = tensor(DTYPE_U8, 3, (const int64_t[]){D, H, W}, "volume");
+    const struct view_settings half = {.opacity = 0.5};
+    float data[D * H * W];
+    uint8_t label[D * H * W];
+    struct picture picture;
+    struct view *view;
+    struct error error;
+    count_up(data, D * H * W);
+    for (int i = 0; i < D * H * W; i++)
+        label[i] = (uint8_t)(i % 5);
+    assert_int_equal(view_begin(&view, &volume, &half, &error), 0);
+    for (int d = 0; d < D; d++)
+        view_add(view, data + d * H * W, label + d * H * W);
+    assert_int_equal(view_finish(view, &picture, &error), 0);
+    for (int h = 0; h < H; h++)
+        for (int w = 0; w < W; w++)
+            assert_colour(&picture, h, w, ((D / 2 * H + h) * W + w) % 5, 0.5);
+    for (int h = 0; h < H; h++)
+        for (int d = 0; d < D; d++)
+            assert_colour(&picture, h, W + GAP + d, ((d * H + h) * W + W / 2) % 5, 0.5);
+    for (int d = 0; d < D; d++)
+        for (int w = 0; w < W; w++)
+            assert_colour(&picture, H + GAP + d, w, ((d * H + H / 2) * W + w) % 5, 0.5);
     picture_free(&picture);
 }
 
@@ -305,10 +374,11 @@ static void test_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cuts),     cmocka_unit_test(test_spacing),
-        cmocka_unit_test(test_montage),  cmocka_unit_test(test_en_face),
-        cmocka_unit_test(test_channels), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_png),      cmocka_unit_test(test_numbered),
+        cmocka_unit_test(test_cuts),          cmocka_unit_test(test_spacing),
+        cmocka_unit_test(test_montage),       cmocka_unit_test(test_en_face),
+        cmocka_unit_test(test_channels),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_label_colours), cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_png),           cmocka_unit_test(test_numbered),
         cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, directory_make, directory_remove);
