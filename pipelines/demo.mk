@@ -10,7 +10,8 @@ OUT ?= build/demo
 WEIGHTS ?= $(TOP)/../testdata/demo
 COUNT ?= 1
 SEED ?= 1
-STEPS ?= 100
+PRESET ?= fast
+COMMON_NOISE ?= 0.8
 PHANTOM := phantom --shape 128,128,128 --depth 1.4 --seed 20000
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -19,8 +20,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .ONESHELL:
 
-STAGES := WEIGHTS=$(WEIGHTS) BIN=$(BIN) SEED=$(SEED) DIFFUSE_FLAGS='--steps $(STEPS)' \
-          REFINE_FLAGS='--steps $(STEPS)'
+STAGES := WEIGHTS=$(WEIGHTS) BIN=$(BIN) SEED=$(SEED) PRESET=$(PRESET) \
+          REFINE_FLAGS='--common-noise $(COMMON_NOISE)'
 
 .PHONY: demo
 demo: $(OUT)/phantom.npy
