@@ -11,9 +11,7 @@ static bool json;
 static const struct option options[] = {
     {.name = "json", .type = OPTION_FLAG, .target = &json,
      .meaning = "one line of JSON for each array"},
-    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,
-     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,
-     .meaning = "refuse slices longer than this"},
+    SLICE_MEMORY_OPTION,
     {0},
 };
 /* clang-format on */

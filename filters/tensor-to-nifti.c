@@ -3,7 +3,6 @@
  *   tensor-to-nifti -o eye.nii.gz volume.npy */
 #include "lib/core/progress.h"
 #include "lib/io/filter.h"
-#include "lib/io/numbered.h"
 #include "lib/scans/nifti_write.h"
 
 #include <stdlib.h>
@@ -14,11 +13,8 @@ static const struct option options[] = {
     {.name = "output", .letter = 'o', .type = OPTION_STRING, .target = &filter_settings.output,
      .argument = "FILE", .required = true, .no_result = true,
      .meaning = "the file to write; compressed where its name ends in .gz"},
-    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,
-     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,
-     .meaning = "refuse slices longer than this"},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,
-     .no_result = true, .meaning = "no progress, no notes"},
+    SLICE_MEMORY_OPTION,
+    QUIET_OPTION,
     {0},
 };
 /* clang-format on */
@@ -41,14 +37,6 @@ static const struct program program = {
 
 static struct filter filter;
 
-static char *name_of(int64_t index, bool several)
-{
-    char *name;
-    filter_check_output(
-        &filter, numbered_name(&name, filter_settings.output, index, several, &filter.error));
-    return name;
-}
-
 /* Write the file of array `index`; its name is final only when it is known whether it is alone. */
 static struct nifti_writer *write_volume(const struct array *in, int64_t index)
 {
@@ -58,7 +46,7 @@ static struct nifti_writer *write_volume(const struct array *in, int64_t index)
     if (in->rank != 3 || strcmp(in->kind, "surfaces") == 0)
         filter_fail(&filter, "a volume (D,H,W) is expected, not %s %s",
                     *in->kind ? in->kind : "an array", array_describe(in, text, sizeof text));
-    char *name = name_of(index, index > 0);
+    char *name = filter_output_name(&filter, index, index > 0);
     filter_check_output(&filter, nifti_writer_open(&writer, name, in, &filter.error));
     free(name);
     void *slice = filter_allocate(&filter, array_slice_count(in), dtype_size(in->dtype));
@@ -75,7 +63,7 @@ static struct nifti_writer *write_volume(const struct array *in, int64_t index)
 
 static void close_file(struct nifti_writer *writer, int64_t index, bool several)
 {
-    char *name = name_of(index, several);
+    char *name = filter_output_name(&filter, index, several);
     filter_check_output(&filter, nifti_writer_close(writer, name, &filter.error));
     free(name);
 }

@@ -3,7 +3,6 @@
  *   tensor-to-slices -o slices volume.npy && read-volume slices | tensor-diff volume.npy - */
 #include "lib/core/progress.h"
 #include "lib/io/filter.h"
-#include "lib/io/numbered.h"
 #include "lib/io/output_folder.h"
 #include "lib/io/png.h"
 #include "lib/io/volume.h"
@@ -21,11 +20,8 @@ static const struct option options[] = {
      .meaning = "the folder to make; it may be there when it is empty"},
     {.name = "type", .type = OPTION_CHOICE, .target = &type, .choices = types,
      .meaning = "samples of f4 volumes: u1 0...255 or u2 0...65535 for values from -1 to 1"},
-    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,
-     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,
-     .meaning = "refuse slices longer than this"},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,
-     .no_result = true, .meaning = "no progress, no notes"},
+    SLICE_MEMORY_OPTION,
+    QUIET_OPTION,
     {0},
 };
 /* clang-format on */
@@ -50,14 +46,6 @@ static const struct program program = {
 static struct filter filter;
 static void *encoded; /* a PNG file */
 static size_t room;
-
-static char *name_of(int64_t index, bool several)
-{
-    char *name;
-    filter_check_output(
-        &filter, numbered_name(&name, filter_settings.output, index, several, &filter.error));
-    return name;
-}
 
 /* Read a slice as the samples of a PNG. */
 static void read_samples(const struct array *in, enum dtype dtype, float *real, void *samples)
@@ -85,7 +73,7 @@ static struct output_folder *write_volume(const struct array *in, int64_t index)
     enum dtype dtype = whole ? in->dtype : type == 0 ? DTYPE_U8 : DTYPE_U16;
     if (!whole)
         filter_expect_volume(&filter, in);
-    char *name = name_of(index, index > 0);
+    char *name = filter_output_name(&filter, index, index > 0);
     filter_check_output(&filter,
                         output_folder_open(&folder, name, in->shape[0], ".png", &filter.error));
     free(name);
@@ -109,7 +97,7 @@ static struct output_folder *write_volume(const struct array *in, int64_t index)
 
 static void close_folder(struct output_folder *folder, int64_t index, bool several)
 {
-    char *name = name_of(index, several);
+    char *name = filter_output_name(&filter, index, several);
     filter_check_output(&filter, output_folder_close(folder, name, &filter.error));
     free(name);
 }

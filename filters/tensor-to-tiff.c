@@ -2,7 +2,6 @@
  *   stdin: volume (D,H,W) u1|f4, or labels (D,H,W) u1    -o: a TIFF file for each */
 #include "lib/core/progress.h"
 #include "lib/io/filter.h"
-#include "lib/io/numbered.h"
 #include "lib/io/tiff.h"
 
 #include <stdlib.h>
@@ -25,11 +24,8 @@ static const struct option options[] = {
      .choices = tiff_compressions, .meaning = "how pages are compressed, without loss"},
     {.name = "no-crop", .type = OPTION_FLAG, .target = &no_crop,
      .meaning = "keep what was padded around the original volume"},
-    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,
-     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,
-     .meaning = "refuse slices longer than this"},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,
-     .no_result = true, .meaning = "no progress, no notes"},
+    SLICE_MEMORY_OPTION,
+    QUIET_OPTION,
     {0},
 };
 /* clang-format on */
@@ -56,12 +52,10 @@ static struct tiff_writer *open_file(const struct array *in, int64_t index)
 {
     struct array volume = *in;
     struct tiff_writer *writer;
-    char *name;
     array_add_history(&volume, filter.command_line);
     if (volume.dtype != DTYPE_U8)
         volume.dtype = DTYPE_F32;
-    filter_check_output(
-        &filter, numbered_name(&name, filter_settings.output, index, index > 0, &filter.error));
+    char *name = filter_output_name(&filter, index, index > 0);
     filter_check_output(&filter, tiff_writer_open(&writer, name, &volume, type_dtype[type],
                                                   (enum tiff_compression)compression, !no_crop,
                                                   &filter.error));
@@ -89,9 +83,7 @@ static void write_slices(struct tiff_writer *writer, const struct array *in)
 
 static void close_file(struct tiff_writer *writer, int64_t index, bool several)
 {
-    char *name;
-    filter_check_output(
-        &filter, numbered_name(&name, filter_settings.output, index, several, &filter.error));
+    char *name = filter_output_name(&filter, index, several);
     if (tiff_writer_clamped(writer) > 0)
         filter_note(&filter, "%s: %lld voxels outside of [-1,1] were clamped", name,
                     (long long)tiff_writer_clamped(writer));

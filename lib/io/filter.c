@@ -2,6 +2,7 @@
 
 #include "lib/core/progress.h"
 #include "lib/engine/device.h"
+#include "lib/io/numbered.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -116,6 +117,14 @@ note(const struct filter *filter, const char *format, va_list arguments)
     vsnprintf(text, sizeof text, format, arguments);
     progress_clear_line();
     fprintf(stderr, "%s: %s\n", filter->program->name, text);
+}
+
+char *filter_output_name(struct filter *filter, int64_t index, bool several)
+{
+    char *name;
+    filter_check_output(
+        filter, numbered_name(&name, filter_settings.output, index, several, &filter->error));
+    return name;
 }
 
 void filter_note(struct filter *filter, const char *format, ...)

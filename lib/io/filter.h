@@ -13,7 +13,8 @@
 
 /* The options that all filters share. A filter's table ends with FILTER_OPTIONS (every filter),
  * or NETWORK_OPTIONS (filters that run a network; includes FILTER_OPTIONS), then {0}.
- * FILTER_MANNERS and DEVICE_OPTIONS are for tables with a --output or --weights of their own. */
+ * FILTER_MANNERS and DEVICE_OPTIONS are for tables with a --output or --weights of their own,
+ * SLICE_MEMORY_OPTION and QUIET_OPTION for programs that hold a slice and nothing else. */
 struct filter_settings {
     const char *output; /* -o, NULL: stdout */
     bool quiet, verbose;
@@ -42,8 +43,14 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
      .meaning = "the most memory to plan for, such as 4G or 1234.5M; what needs more is refused"}, \
     {.name = "verbose", .letter = 'v', .type = OPTION_FLAG, .target = &filter_settings.verbose,    \
      .no_result = true, .meaning = "say what is done, and the memory plan"},                       \
+    QUIET_OPTION
+#define QUIET_OPTION                                                                               \
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .target = &filter_settings.quiet,        \
      .no_result = true, .meaning = "no progress, no notes"}
+#define SLICE_MEMORY_OPTION                                                                        \
+    {.name = "memory", .type = OPTION_BYTES, .target = &filter_settings.memory,                    \
+     .argument = "BYTES", .unset = "half of the machine's", .no_result = true,                     \
+     .meaning = "refuse slices longer than this"}
 
 #define NETWORK_OPTIONS                                                                            \
     {.name = "weights", .letter = 'w', .type = OPTION_STRING, .target = &filter_settings.weights,  \
@@ -108,6 +115,10 @@ void filter_fail(struct filter *filter, const char *format, ...)
 int filter_check(struct filter *filter, int status);
 void filter_check_output(struct filter *filter, int status);
 void *filter_allocate(struct filter *filter, int64_t count, int64_t size);
+
+/* The name of the file for array `index` of several: --output with its number (numbered.h), or as it
+ * is for a lone array. free releases it. */
+char *filter_output_name(struct filter *filter, int64_t index, bool several);
 
 /* A note on stderr, "prog: text", unless -q; filter_detail only with -v. */
 void filter_note(struct filter *filter, const char *format, ...)
