@@ -2,7 +2,6 @@
  *   stdin: volume, labels (D,H,W), latent (D,C,H,W), surfaces (S,D,W) or en-face map (D,W)
  *   --overlay labels (D,H,W) u1 or surfaces (S,D,W) f4
  *   stdout: PNG */
-#include "lib/io/numbered.h"
 #include "lib/io/overlay.h"
 #include "lib/io/png.h"
 #include "lib/io/view.h"
@@ -120,7 +119,7 @@ static void save(struct picture *picture, int64_t index, bool several)
     const char *output = filter_settings.output ? filter_settings.output : "-";
     char *name = NULL;
     if (strcmp(output, "-") != 0)
-        filter_check_output(&filter, numbered_name(&name, output, index, several, &filter.error));
+        name = filter_output_name(&filter, index, several);
     else if (several)
         filter_fail(&filter, "a second array, but stdout takes one picture; use -o FILE or --row");
     filter_check_output(&filter, png_write(name, picture, &filter.error));

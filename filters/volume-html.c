@@ -2,7 +2,6 @@
  *   stdin: volume (D,H,W) u1|f4    -o: an HTML page for each
  *   --overlay labels (D,H,W) u1 or surfaces (S,D,W) f4 */
 #include "lib/core/progress.h"
-#include "lib/io/numbered.h"
 #include "lib/io/overlay.h"
 #include "lib/io/page.h"
 
@@ -50,20 +49,13 @@ static const struct program program = {
 
 static struct filter filter;
 
-/* The file's name without its folder. */
-static const char *title(void)
-{
-    const char *name = stream_reader_name(filter.input), *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
-}
-
 /* NULL for stdout. */
 static char *name_of(int64_t index, bool several)
 {
     const char *output = filter_settings.output;
     char *name = NULL;
     if (output && strcmp(output, "-") != 0)
-        filter_check_output(&filter, numbered_name(&name, output, index, several, &filter.error));
+        name = filter_output_name(&filter, index, several);
     else if (several)
         filter_fail(&filter, "a second array, but stdout takes one page; use -o FILE");
     return name;
@@ -79,7 +71,7 @@ static struct page *write_page(const struct array *in, int64_t index)
     filter_expect_volume(&filter, in);
     overlay_next(&overlay, in);
     array_add_history(&volume, filter.command_line);
-    settings.title = title();
+    settings.title = basename(stream_reader_name(filter.input));
     settings.overlay = overlay.surface ? "surfaces" : overlay.path ? "labels" : NULL;
     settings.opacity = overlay_opacity(&overlay);
     if (!window)

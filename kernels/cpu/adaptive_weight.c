@@ -44,4 +44,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return NULL;
 }
 
-const struct kernel cpu_adaptive_weight = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_adaptive_weight = {create, needs_nothing, run, free};

@@ -41,7 +41,7 @@ static const char *add_run(void *state, const void *const *inputs, void *output,
     return NULL;
 }
 
-const struct kernel cpu_add = {add_create, cpu_prepare_nothing, add_run, free};
+const struct kernel cpu_add = {add_create, needs_nothing, add_run, free};
 
 struct fill_state {
     int64_t count;
@@ -70,4 +70,4 @@ static const char *fill_run(void *state, const void *const *inputs, void *output
     return NULL;
 }
 
-const struct kernel cpu_fill = {fill_create, cpu_prepare_nothing, fill_run, free};
+const struct kernel cpu_fill = {fill_create, needs_nothing, fill_run, free};

@@ -294,4 +294,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return NULL;
 }
 
-const struct kernel cpu_attention = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_attention = {create, needs_nothing, run, free};

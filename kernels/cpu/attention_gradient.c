@@ -394,4 +394,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return NULL;
 }
 
-const struct kernel cpu_attention_data = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_attention_data = {create, needs_nothing, run, free};

@@ -10,15 +10,7 @@ static const int64_t team_threshold = 1 << 16;
 
 size_t cpu_reserve(size_t *total, int64_t count, int64_t size)
 {
-    size_t offset = *total, bytes, end;
-    if (offset == SIZE_MAX || __builtin_mul_overflow(count, size, &bytes) ||
-        __builtin_add_overflow(offset, bytes, &end) ||
-        __builtin_add_overflow(end, (size_t)ALIGNMENT - 1, &end)) {
-        *total = SIZE_MAX;
-        return 0;
-    }
-    *total = end / ALIGNMENT * ALIGNMENT;
-    return offset;
+    return needs_reserve(total, count, size, ALIGNMENT);
 }
 
 void *cpu_keep(const void *state, size_t bytes)
@@ -35,11 +27,4 @@ int cpu_team(int planned, int64_t work)
     if (work < team_threshold)
         return 1;
     return most < planned ? most : planned;
-}
-
-const char *cpu_prepare_nothing(void *state, const struct operation *operation, void *prepared,
-                                void *scratch)
-{
-    (void)state, (void)operation, (void)prepared, (void)scratch;
-    return NULL;
 }

@@ -3,6 +3,7 @@
 #define OCTPIPE_KERNELS_CPU_CPU_H
 
 #include "kernels/check.h"
+#include "kernels/needs.h"
 
 #include <omp.h>
 
@@ -43,8 +44,7 @@ extern const struct kernel cpu_feature_distance_data;
 extern const struct kernel cpu_running_moments;
 extern const struct kernel cpu_adaptive_weight;
 
-/* Append count elements of size bytes to a block of *total bytes; returns their offset, a multiple
- * of 64. *total becomes SIZE_MAX when the sum does not fit, and stays so. */
+/* needs_reserve at multiples of 64 bytes. */
 size_t cpu_reserve(size_t *total, int64_t count, int64_t size);
 
 /* Copy a state to the heap, for create; NULL when memory is out. */
@@ -53,9 +53,5 @@ void *cpu_keep(const void *state, size_t bytes);
 /* Threads for a loop of about `work` simple operations: one for a small loop, since waking the
  * others takes longer, else the most that run may use, at most `planned`. */
 int cpu_team(int planned, int64_t work);
-
-/* For kernels without weights: does nothing. */
-const char *cpu_prepare_nothing(void *state, const struct operation *operation, void *prepared,
-                                void *scratch);
 
 #endif

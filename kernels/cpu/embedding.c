@@ -47,4 +47,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return NULL;
 }
 
-const struct kernel cpu_timestep_embedding = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_timestep_embedding = {create, needs_nothing, run, free};

@@ -83,5 +83,5 @@ static const char *scatter_run(void *state, const void *const *inputs, void *out
     return NULL;
 }
 
-const struct kernel cpu_gather = {create, cpu_prepare_nothing, gather_run, free};
-const struct kernel cpu_scatter = {create, cpu_prepare_nothing, scatter_run, free};
+const struct kernel cpu_gather = {create, needs_nothing, gather_run, free};
+const struct kernel cpu_scatter = {create, needs_nothing, scatter_run, free};

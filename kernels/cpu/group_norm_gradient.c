@@ -251,4 +251,4 @@ static const char *data_run(void *state, const void *const *inputs, void *output
     return NULL;
 }
 
-const struct kernel cpu_group_norm_data = {data_create, cpu_prepare_nothing, data_run, free};
+const struct kernel cpu_group_norm_data = {data_create, needs_nothing, data_run, free};

@@ -131,7 +131,7 @@ static const char *to_slice_major_run(void *state, const void *const *inputs, vo
     return NULL;
 }
 
-const struct kernel cpu_to_channels_last = {to_channels_last_create, cpu_prepare_nothing,
+const struct kernel cpu_to_channels_last = {to_channels_last_create, needs_nothing,
                                             to_channels_last_run, free};
-const struct kernel cpu_to_slice_major = {to_slice_major_create, cpu_prepare_nothing,
+const struct kernel cpu_to_slice_major = {to_slice_major_create, needs_nothing,
                                           to_slice_major_run, free};

@@ -120,4 +120,4 @@ static const char *weights_run(void *state, const void *const *inputs, void *out
     return NULL;
 }
 
-const struct kernel cpu_linear_weights = {weights_create, cpu_prepare_nothing, weights_run, free};
+const struct kernel cpu_linear_weights = {weights_create, needs_nothing, weights_run, free};

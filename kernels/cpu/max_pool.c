@@ -107,5 +107,5 @@ static const char *data_run(void *state, const void *const *inputs, void *output
     return NULL;
 }
 
-const struct kernel cpu_max_pool = {create, cpu_prepare_nothing, run, free};
-const struct kernel cpu_max_pool_data = {create, cpu_prepare_nothing, data_run, free};
+const struct kernel cpu_max_pool = {create, needs_nothing, run, free};
+const struct kernel cpu_max_pool_data = {create, needs_nothing, data_run, free};

@@ -53,4 +53,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return NULL;
 }
 
-const struct kernel cpu_running_moments = {create, cpu_prepare_nothing, run, free};
+const struct kernel cpu_running_moments = {create, needs_nothing, run, free};

@@ -52,4 +52,4 @@ static const char *run(void *state, const void *const *, void *output, void *)
     return cuda_launched();
 }
 
-const struct kernel cuda_adaptive_weight = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_adaptive_weight = {create, needs_nothing, run, free};

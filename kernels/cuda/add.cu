@@ -47,7 +47,7 @@ static const char *add_run(void *state, const void *const *inputs, void *output,
     return cuda_launched();
 }
 
-const struct kernel cuda_add = {add_create, cuda_prepare_nothing, add_run, free};
+const struct kernel cuda_add = {add_create, needs_nothing, add_run, free};
 
 struct fill_state {
     int64_t count;
@@ -85,4 +85,4 @@ static const char *fill_run(void *state, const void *const *, void *output, void
     return cuda_launched();
 }
 
-const struct kernel cuda_fill = {fill_create, cuda_prepare_nothing, fill_run, free};
+const struct kernel cuda_fill = {fill_create, needs_nothing, fill_run, free};

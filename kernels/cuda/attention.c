@@ -50,4 +50,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return s->bf16 ? attention_bf16_run(&job) : attention_f32_run(&job);
 }
 
-const struct kernel cuda_attention = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_attention = {create, needs_nothing, run, free};

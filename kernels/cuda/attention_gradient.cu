@@ -4,19 +4,7 @@
  * First the level of each query (P = exp(S − level)) and its share; then blocks of queries go
  * through the keys for dq, and blocks of keys through the queries for dk and dv. Products are of
  * f32; a thread makes a square of SIDE×SIDE of a block's 64×64. */
-#include "kernels/cuda/device.cuh"
-
-#include <math_constants.h>
-
-enum {
-    ROWS = 64, /* queries, keys and columns of a block */
-    SIDE = 4,
-    SQUARES = ROWS / SIDE, /* along each side */
-    DEPTH = 16,            /* of the heads' width at a time */
-    PITCH = ROWS + 4,
-    QUARTER = 4, /* threads that share a row of the softmax */
-    PARTS = 3,   /* q, k and v */
-};
+#include "kernels/cuda/attention_blocks.cuh"
 
 struct attention_state {
     int tokens, heads, width, sets;
@@ -25,21 +13,11 @@ struct attention_state {
     size_t shares; /* in the workspace, after the levels */
 };
 
-/* Rows of a head: token t's begins at data + t·step. */
-template <typename T> struct rows {
-    T *data;
-    int64_t step;
-};
-
 /* What all kernels see of the head and set of a block. */
 template <typename T> struct head {
     rows<const T> query, key, value, result, gradient;
     rows<T> output; /* dq, dk and dv */
     float *level, *share;
-};
-
-struct desk {
-    float left[DEPTH][PITCH], right[DEPTH][PITCH], weights[ROWS][PITCH], values[ROWS][PITCH];
 };
 
 struct maps {
@@ -55,75 +33,14 @@ static __device__ struct head<T> head_of(const struct attention_state &s, const 
     int64_t of_qkv = PARTS * (set * s.tokens * wide + number * s.width);
     int64_t of_level = (set * s.heads + number) * s.tokens;
     const T *qkv = static_cast<const T *>(m.qkv) + of_qkv;
-    return {{qkv, PARTS *wide},
-            {qkv + s.width, PARTS *wide},
-            {qkv + 2 * s.width, PARTS *wide},
-            {static_cast<const T *>(m.y) + of_y, wide},
-            {static_cast<const T *>(m.dy) + of_y, wide},
-            {static_cast<T *>(m.dqkv) + of_qkv, PARTS *wide},
+    return {{qkv, PARTS *wide, s.tokens, s.width},
+            {qkv + s.width, PARTS *wide, s.tokens, s.width},
+            {qkv + 2 * s.width, PARTS *wide, s.tokens, s.width},
+            {static_cast<const T *>(m.y) + of_y, wide, s.tokens, s.width},
+            {static_cast<const T *>(m.dy) + of_y, wide, s.tokens, s.width},
+            {static_cast<T *>(m.dqkv) + of_qkv, PARTS *wide, s.tokens, s.width},
             m.levels + of_level,
             m.shares + of_level};
-}
-
-/* to[i][row] = column first + i of a token; zero outside. */
-template <typename T>
-static __device__ void load_slice(const struct attention_state &s, rows<const T> from, int token,
-                                  int first, float (*to)[PITCH])
-{
-    for (int i = threadIdx.x; i < ROWS * DEPTH; i += THREADS) {
-        int row = i / DEPTH, column = first + i % DEPTH;
-        bool inside = token + row < s.tokens && column < s.width;
-        to[i % DEPTH][row] = inside ? to_f32(from.data[(token + row) * from.step + column]) : 0.0f;
-    }
-}
-
-/* to[row][i] = column first + i of a token; zero outside. */
-template <typename T>
-static __device__ void load_block(const struct attention_state &s, rows<const T> from, int token,
-                                  int first, float (*to)[PITCH])
-{
-    for (int i = threadIdx.x; i < ROWS * ROWS; i += THREADS) {
-        int row = i / ROWS, column = first + i % ROWS;
-        bool inside = token + row < s.tokens && column < s.width;
-        to[row][i % ROWS] = inside ? to_f32(from.data[(token + row) * from.step + column]) : 0.0f;
-    }
-}
-
-/* sum = this thread's square of left·rightᵀ, of a block of tokens of each. */
-template <typename T>
-static __device__ void multiply_rows(const struct attention_state &s, rows<const T> left,
-                                     int left_token, rows<const T> right, int right_token,
-                                     struct desk &desk, float (&sum)[SIDE][SIDE])
-{
-    int top = threadIdx.x / SQUARES * SIDE, first = threadIdx.x % SQUARES * SIDE;
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            sum[i][j] = 0.0f;
-    for (int depth = 0; depth < s.width; depth += DEPTH) {
-        __syncthreads();
-        load_slice(s, left, left_token, depth, desk.left);
-        load_slice(s, right, right_token, depth, desk.right);
-        __syncthreads();
-#pragma unroll
-        for (int d = 0; d < DEPTH; d++)
-#pragma unroll
-            for (int i = 0; i < SIDE; i++)
-#pragma unroll
-                for (int j = 0; j < SIDE; j++)
-                    sum[i][j] = fmaf(desk.left[d][top + i], desk.right[d][first + j], sum[i][j]);
-    }
-}
-
-static __device__ float quarter_max(float x)
-{
-    x = fmaxf(x, __shfl_xor_sync(all_lanes, x, 1));
-    return fmaxf(x, __shfl_xor_sync(all_lanes, x, 2));
-}
-
-static __device__ float quarter_sum(float x)
-{
-    x += __shfl_xor_sync(all_lanes, x, 1);
-    return x + __shfl_xor_sync(all_lanes, x, 2);
 }
 
 /* Level and share of a block of queries. */
@@ -135,14 +52,9 @@ static __global__ void __launch_bounds__(THREADS)
     struct head<T> h = head_of<T>(s, maps);
     int query = blockIdx.x * ROWS, own = query + threadIdx.x / QUARTER;
     int part = threadIdx.x % QUARTER;
-    int top = threadIdx.x / SQUARES * SIDE, first = threadIdx.x % SQUARES * SIDE;
-    float maximum = -CUDART_INF_F, sum = 0.0f, share = 0.0f, scores[SIDE][SIDE];
+    float maximum = -CUDART_INF_F, sum = 0.0f, share = 0.0f;
     for (int key = 0; key < s.tokens; key += ROWS) {
-        multiply_rows(s, h.query, query, h.key, key, desk, scores);
-        for (int i = 0; i < SIDE; i++)
-            for (int j = 0; j < SIDE; j++)
-                desk.weights[top + i][first + j] =
-                    key + first + j < s.tokens ? scores[i][j] * s.scale : -CUDART_INF_F;
+        score(h.query, query, h.key, key, s.scale, desk);
         __syncthreads();
         const float *row = desk.weights[threadIdx.x / QUARTER];
         float highest = maximum, added = 0.0f;
@@ -166,35 +78,30 @@ static __global__ void __launch_bounds__(THREADS)
 
 /* out += weights·values: the weights in this thread's square, a block of `values`' columns. */
 template <typename T>
-static __device__ void
-accumulate(const struct attention_state &s, const float (&weights)[SIDE][SIDE],
-           rows<const T> values, int token, int column, struct desk &desk, float (&out)[SIDE][SIDE])
+static __device__ void accumulate(const float (&weights)[SIDE][SIDE], rows<const T> values,
+                                  int token, int column, struct desk &desk,
+                                  float (&out)[SIDE][SIDE])
 {
     int top = threadIdx.x / SQUARES * SIDE, first = threadIdx.x % SQUARES * SIDE;
     __syncthreads();
     for (int i = 0; i < SIDE; i++)
         for (int j = 0; j < SIDE; j++)
             desk.weights[top + i][first + j] = weights[i][j];
-    load_block(s, values, token, column, desk.values);
+    load_block(values, token, column, desk.values);
     __syncthreads();
-    for (int k = 0; k < ROWS; k++)
-#pragma unroll
-        for (int i = 0; i < SIDE; i++)
-#pragma unroll
-            for (int j = 0; j < SIDE; j++)
-                out[i][j] = fmaf(desk.weights[top + i][k], desk.values[k][first + j], out[i][j]);
+    multiply_weights(desk, out);
 }
 
 /* Part 0 (dq), 1 (dk) or 2 (dv) of a block of tokens and columns. */
 template <typename T>
-static __device__ void store(const struct attention_state &s, rows<T> to, int part, int token,
-                             int column, float factor, const float (&out)[SIDE][SIDE])
+static __device__ void store(rows<T> to, int part, int token, int column, float factor,
+                             const float (&out)[SIDE][SIDE])
 {
     int top = threadIdx.x / SQUARES * SIDE, first = threadIdx.x % SQUARES * SIDE;
     for (int i = 0; i < SIDE; i++)
         for (int j = 0; j < SIDE; j++)
-            if (token + top + i < s.tokens && column + first + j < s.width)
-                to.data[(token + top + i) * to.step + part * s.width + column + first + j] =
+            if (token + top + i < to.tokens && column + first + j < to.width)
+                to.data[(token + top + i) * to.step + part * to.width + column + first + j] =
                     from_f32<T>(factor * out[i][j]);
 }
 
@@ -209,10 +116,9 @@ static __global__ void __launch_bounds__(THREADS)
     int top = threadIdx.x / SQUARES * SIDE, first = threadIdx.x % SQUARES * SIDE;
     float scores[SIDE][SIDE], slopes[SIDE][SIDE], out[SIDE][SIDE] = {}, values[SIDE][SIDE] = {};
     for (int other = 0; other < s.tokens; other += ROWS) {
-        multiply_rows(s, KEYS ? h.key : h.query, token, KEYS ? h.query : h.key, other, desk,
-                      scores);
-        multiply_rows(s, KEYS ? h.value : h.gradient, token, KEYS ? h.gradient : h.value, other,
-                      desk, slopes);
+        multiply_rows(KEYS ? h.key : h.query, token, KEYS ? h.query : h.key, other, desk, scores);
+        multiply_rows(KEYS ? h.value : h.gradient, token, KEYS ? h.gradient : h.value, other, desk,
+                      slopes);
         for (int i = 0; i < SIDE; i++)
             for (int j = 0; j < SIDE; j++) {
                 int row = token + top + i, column_token = other + first + j;
@@ -222,13 +128,13 @@ static __global__ void __launch_bounds__(THREADS)
                 slopes[i][j] = inside ? p * (slopes[i][j] - h.share[query]) : 0.0f;
                 scores[i][j] = p;
             }
-        accumulate(s, slopes, KEYS ? h.query : h.key, other, column, desk, out);
+        accumulate(slopes, KEYS ? h.query : h.key, other, column, desk, out);
         if (KEYS)
-            accumulate(s, scores, h.gradient, other, column, desk, values);
+            accumulate(scores, h.gradient, other, column, desk, values);
     }
-    store(s, h.output, KEYS ? 1 : 0, token, column, s.scale, out);
+    store(h.output, KEYS ? 1 : 0, token, column, s.scale, out);
     if (KEYS)
-        store(s, h.output, 2, token, column, 1.0f, values);
+        store(h.output, 2, token, column, 1.0f, values);
 }
 
 static const char *create(const struct operation *o, void **state, struct needs *needs,
@@ -286,4 +192,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return cuda_launched();
 }
 
-const struct kernel cuda_attention_data = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_attention_data = {create, needs_nothing, run, free};

@@ -29,22 +29,7 @@ const char *cuda_launched(void)
 
 size_t cuda_reserve(size_t *total, int64_t count, int64_t size)
 {
-    size_t offset = *total, bytes, end;
-    if (offset == SIZE_MAX || __builtin_mul_overflow(count, size, &bytes) ||
-        __builtin_add_overflow(offset, bytes, &end) ||
-        __builtin_add_overflow(end, (size_t)ALIGNMENT - 1, &end)) {
-        *total = SIZE_MAX;
-        return 0;
-    }
-    *total = end / ALIGNMENT * ALIGNMENT;
-    return offset;
-}
-
-const char *cuda_prepare_nothing(void *state, const struct operation *operation, void *prepared,
-                                 void *scratch)
-{
-    (void)state, (void)operation, (void)prepared, (void)scratch;
-    return NULL;
+    return needs_reserve(total, count, size, ALIGNMENT);
 }
 
 static bool multiplies_bf16(void)

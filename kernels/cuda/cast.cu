@@ -43,4 +43,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return cuda_launched();
 }
 
-const struct kernel cuda_cast = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_cast = {create, needs_nothing, run, free};

@@ -8,6 +8,7 @@
 
 #include "kernels/check_training.h"
 #include "kernels/cuda/cudnn_plan.h"
+#include "kernels/needs.h"
 
 #include <cuda_runtime_api.h>
 
@@ -67,13 +68,8 @@ const char *cuda_error(cudaError_t status);
 /* Whether the last launch was accepted. */
 const char *cuda_launched(void);
 
-/* Append count elements of size bytes to a block of *total bytes; returns their offset, a multiple
- * of 256. *total becomes SIZE_MAX when the sum does not fit, and stays so. */
+/* needs_reserve at multiples of 256 bytes. */
 size_t cuda_reserve(size_t *total, int64_t count, int64_t size);
-
-/* For kernels without weights: does nothing. */
-const char *cuda_prepare_nothing(void *state, const struct operation *operation, void *prepared,
-                                 void *scratch);
 
 /* Elements and bytes of a weight as its file holds it. */
 int64_t weight_count(const struct weight *weight);

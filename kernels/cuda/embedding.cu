@@ -46,4 +46,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return cuda_launched();
 }
 
-const struct kernel cuda_timestep_embedding = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_timestep_embedding = {create, needs_nothing, run, free};

@@ -81,5 +81,5 @@ static const char *scatter_run(void *state, const void *const *inputs, void *out
     return cuda_launched();
 }
 
-const struct kernel cuda_gather = {create, cuda_prepare_nothing, gather_run, free};
-const struct kernel cuda_scatter = {create, cuda_prepare_nothing, scatter_run, free};
+const struct kernel cuda_gather = {create, needs_nothing, gather_run, free};
+const struct kernel cuda_scatter = {create, needs_nothing, scatter_run, free};

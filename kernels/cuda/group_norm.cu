@@ -20,8 +20,7 @@ static __global__ void fold_kernel(struct fold f, const struct moments *moments,
     int64_t set = blockIdx.y;
     if (group >= groups)
         return;
-    const struct moments *first = moments + set * chunks * groups + group;
-    struct moments all = merge(chunks, [&](int i) { return first[(int64_t)i * groups]; });
+    struct moments all = merge_chunks(moments, chunks, groups, group);
     double deviation = deviation_of(all, f.epsilon);
     float *a = coefficients + set * 2 * c, *b = a + c;
     int width = c / groups;

@@ -91,6 +91,15 @@ template <typename Entry> static __device__ struct moments merge(int entries, En
     return {count, origin + distance, warp_sum(square)};
 }
 
+/* The moments of a group of set blockIdx.y, from those of its chunks (set, chunk, group); by a
+ * whole warp. */
+static __device__ struct moments merge_chunks(const struct moments *moments, int chunks, int groups,
+                                              int group)
+{
+    const struct moments *first = moments + (int64_t)blockIdx.y * chunks * groups + group;
+    return merge(chunks, [&](int i) { return first[(int64_t)i * groups]; });
+}
+
 /* What the rows of a block saw of V channels: their number, sums from a value among them. */
 struct column {
     float shift, sum, square;

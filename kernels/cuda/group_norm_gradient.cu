@@ -24,8 +24,7 @@ static __global__ void fold_parts(struct fold f, const struct moments *moments, 
     int64_t set = blockIdx.y;
     if (group >= groups)
         return;
-    const struct moments *first = moments + set * chunks * groups + group;
-    struct moments all = merge(chunks, [&](int i) { return first[(int64_t)i * groups]; });
+    struct moments all = merge_chunks(moments, chunks, groups, group);
     double deviation = deviation_of(all, f.epsilon);
     float *parts = sums + set * GROUP_NORM_SUMS * c;
     int width = c / groups;
@@ -112,8 +111,7 @@ static __global__ void finish(float epsilon, const struct moments *moments, int 
     int64_t set = blockIdx.y;
     if (group >= groups)
         return;
-    const struct moments *first = moments + set * chunks * groups + group;
-    struct moments all = merge(chunks, [&](int i) { return first[(int64_t)i * groups]; });
+    struct moments all = merge_chunks(moments, chunks, groups, group);
     double deviation = deviation_of(all, epsilon), off = (double)(float)all.mean - all.mean;
     double gradient = 0.0, product_gradient = 0.0;
     float *parts = sums + set * GROUP_NORM_SUMS * c;
@@ -301,4 +299,4 @@ static const char *data_run(void *state, const void *const *inputs, void *output
     return cuda_launched();
 }
 
-const struct kernel cuda_group_norm_data = {data_create, cuda_prepare_nothing, data_run, free};
+const struct kernel cuda_group_norm_data = {data_create, needs_nothing, data_run, free};

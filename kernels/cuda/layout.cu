@@ -113,7 +113,7 @@ static const char *to_slice_major_run(void *state, const void *const *inputs, vo
     return cuda_launched();
 }
 
-const struct kernel cuda_to_channels_last = {to_channels_last_create, cuda_prepare_nothing,
+const struct kernel cuda_to_channels_last = {to_channels_last_create, needs_nothing,
                                              to_channels_last_run, free};
-const struct kernel cuda_to_slice_major = {to_slice_major_create, cuda_prepare_nothing,
+const struct kernel cuda_to_slice_major = {to_slice_major_create, needs_nothing,
                                            to_slice_major_run, free};

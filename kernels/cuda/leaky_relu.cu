@@ -49,4 +49,4 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
     return cuda_launched();
 }
 
-const struct kernel cuda_leaky_relu = {create, cuda_prepare_nothing, run, free};
+const struct kernel cuda_leaky_relu = {create, needs_nothing, run, free};

@@ -138,4 +138,4 @@ static const char *weights_run(void *state, const void *const *inputs, void *out
 }
 
 const struct kernel cuda_linear_data = {data_create, data_prepare, data_run, free};
-const struct kernel cuda_linear_weights = {weights_create, cuda_prepare_nothing, weights_run, free};
+const struct kernel cuda_linear_weights = {weights_create, needs_nothing, weights_run, free};

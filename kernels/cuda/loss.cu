@@ -121,5 +121,5 @@ static const char *data_run(void *state, const void *const *inputs, void *output
     return cuda_launched();
 }
 
-const struct kernel cuda_loss = {create, cuda_prepare_nothing, run, free};
-const struct kernel cuda_loss_data = {create, cuda_prepare_nothing, data_run, free};
+const struct kernel cuda_loss = {create, needs_nothing, run, free};
+const struct kernel cuda_loss_data = {create, needs_nothing, data_run, free};

@@ -91,5 +91,5 @@ static const char *data_run(void *state, const void *const *inputs, void *output
     return cuda_launched();
 }
 
-const struct kernel cuda_max_pool = {create, cuda_prepare_nothing, run, free};
-const struct kernel cuda_max_pool_data = {create, cuda_prepare_nothing, data_run, free};
+const struct kernel cuda_max_pool = {create, needs_nothing, run, free};
+const struct kernel cuda_max_pool_data = {create, needs_nothing, data_run, free};

@@ -54,6 +54,9 @@ void array_to_f64(const void *from, enum dtype dtype, double *to, int64_t count)
  * integers round likewise and stop at their bounds. Returns how many NaN became 0 because the type
  * has none. */
 int64_t array_from_f64(const double *from, enum dtype dtype, void *to, int64_t count);
+
+/* Reverse the bytes of count elements of `size` bytes each. */
+void array_swap_bytes(void *elements, int64_t count, int64_t size);
 int64_t array_from_f32(const float *from, enum dtype dtype, void *to, int64_t count);
 
 /* The extents D, H, W of a (D,H,W) or (D,C,H,W) array without its padding: `original`, scaled as

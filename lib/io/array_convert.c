@@ -159,3 +159,14 @@ int64_t array_from_f32(const float *from, enum dtype dtype, void *to, int64_t co
     }
     return nan;
 }
+
+void array_swap_bytes(void *elements, int64_t count, int64_t size)
+{
+    unsigned char *data = elements;
+    for (int64_t i = 0; i < count; i++, data += size)
+        for (int64_t low = 0, high = size - 1; low < high; low++, high--) {
+            unsigned char byte = data[low];
+            data[low] = data[high];
+            data[high] = byte;
+        }
+}

@@ -162,16 +162,6 @@ static int verify_bare(struct stream_reader *reader, struct error *error)
     return 0;
 }
 
-static void swap_bytes(unsigned char *data, int64_t count, int64_t size)
-{
-    for (int64_t i = 0; i < count; i++, data += size)
-        for (int64_t low = 0, high = size - 1; low < high; low++, high--) {
-            unsigned char byte = data[low];
-            data[low] = data[high];
-            data[high] = byte;
-        }
-}
-
 static int refuse_cut(const struct stream_reader *reader, int64_t bytes, struct error *error)
 {
     return error_set(error, "the payload is cut: %lld of %lld bytes are there", (long long)bytes,
@@ -195,7 +185,7 @@ static int read_elements(struct stream_reader *reader, void *data, int64_t count
         if (reader->header.array.marked)
             reader->payload_checksum = crc32c(reader->payload_checksum, to, (size_t)piece);
         if (reader->header.big_endian)
-            swap_bytes(to, piece / element, element);
+            array_swap_bytes(to, piece / element, element);
         to += piece;
         left -= piece;
     }

@@ -1,10 +1,10 @@
+#include "lib/scans/deflate.h"
 #include "lib/scans/image_formats.h"
 
 #include <png.h>
 #include <stdlib.h>
 
 enum {
-    DEFLATE_MOST = 1032,                /* bytes that a byte of deflate stands for at most */
     PIXELS_PER_BYTE = 8 * DEFLATE_MOST, /* of one bit each */
     PIXEL_BYTES = 8,                    /* RGBA of u2 */
 };

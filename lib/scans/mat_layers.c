@@ -1,14 +1,13 @@
 #include "lib/scans/mat_layers.h"
 
 #include "lib/io/array.h"
+#include "lib/scans/deflate.h"
 #include "lib/scans/mat_check.h"
 
 #include <matio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { DEFLATE_MOST = 1032 }; /* bytes that a byte of deflate stands for at most */
 
 static const char variable_name[] = "Layer";
 

@@ -1,4 +1,5 @@
 /* NIfTI files as scans. zlib reads plain and compressed ones alike. */
+#include "lib/scans/deflate.h"
 #include "lib/scans/formats.h"
 #include "lib/scans/nifti.h"
 
@@ -7,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
-
-enum { DEFLATE_MOST = 1032 }; /* bytes that a byte of deflate stands for at most */
 
 struct nifti {
     gzFile file;
@@ -121,16 +120,6 @@ static int open_nifti(void **state, const char *path, const struct scan_settings
     return 0;
 }
 
-static void swap_bytes(unsigned char *data, int64_t count, int64_t size)
-{
-    for (int64_t i = 0; i < count; i++, data += size)
-        for (int64_t low = 0, high = size - 1; low < high; low++, high--) {
-            unsigned char byte = data[low];
-            data[low] = data[high];
-            data[high] = byte;
-        }
-}
-
 /* Read on to the end of the file: only there zlib compares its checksum. */
 static int finish(struct nifti *nifti, struct error *error)
 {
@@ -154,7 +143,7 @@ static int read_nifti(void *state, void *slice, struct error *error)
     if (got < bytes)
         return error_set(error, "cut off: %lld slices are missing", (long long)nifti->slices_left);
     if (nifti->header.swapped)
-        swap_bytes(stored, count, dtype_size(dtype));
+        array_swap_bytes(stored, count, dtype_size(dtype));
     if (nifti->scaled) {
         array_to_f64(stored, dtype, nifti->value, count);
         for (int64_t i = 0; i < count; i++)

@@ -100,15 +100,9 @@ static int list_folder(struct slices *slices, const char *folder, struct error *
     return status;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int name_slice(const struct slices *slices, int64_t i, struct error *error)
 {
-    return slices->folder ? error_prefix(error, "%s", base_name(slices->path[i])) : -1;
+    return slices->folder ? error_prefix(error, "%s", basename(slices->path[i])) : -1;
 }
 
 /* Look at all headers, so that what does not fit together is refused before anything is written. */
@@ -123,9 +117,9 @@ static int describe(struct slices *slices, struct error *error)
         if (image.rows != first->rows || image.columns != first->columns ||
             image.dtype != first->dtype)
             return error_set(error, "%s is %lldx%lld %s, but %s is %lldx%lld %s",
-                             base_name(slices->path[i]), (long long)image.rows,
+                             basename(slices->path[i]), (long long)image.rows,
                              (long long)image.columns, dtype_name(image.dtype),
-                             base_name(slices->path[0]), (long long)first->rows,
+                             basename(slices->path[0]), (long long)first->rows,
                              (long long)first->columns, dtype_name(first->dtype));
     }
     return 0;
