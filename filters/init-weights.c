@@ -102,7 +102,8 @@ static const struct program program = {
     .purpose = "make fresh weights of a part of the cascade",
     .operands = "autoencoder2d|nhae|ldm3d|refiner|multislice|discriminator",
     .details = "Writes a safetensors file with the authors' tensor names, with PyTorch's default "
-               "initial distributions; -o is required. Without options the sizes are the paper's.",
+               "initial distributions; the latent super-resolution of nhae starts as a linear "
+               "stretch. -o is required. Without options the sizes are the paper's.",
     .example = "init-weights ldm3d --width 32 --mult 1,2,2 --attention 2,4 --groups 8 -o "
                "ldm3d.safetensors",
     .options = options,

@@ -54,7 +54,7 @@ INIT_demo_multislice := $(INIT_demo_autoencoder2d)
 ADVERSARIAL_demo := no
 TRAIN_demo_autoencoder2d := --steps 1500 --batch 8 --accumulate 1 --warm-up 100 --ema 0.995 \
     --code-warm-up 1000
-TRAIN_demo_nhae := --steps 1500 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1000
+TRAIN_demo_nhae := --steps 2500 --accumulate 1 --warm-up 100 --ema 0.995 --code-warm-up 1000
 TRAIN_demo_ldm3d := --steps 10000 --batch 4 --accumulate 1 --predict v --loss l2 \
     --learning-rate 3e-4 --warm-up 500 --ema 0.999
 TRAIN_demo_refiner := --steps 8000 --batch 32 --accumulate 1 --predict v --loss l2 \

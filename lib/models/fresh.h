@@ -1,4 +1,4 @@
-/* Fresh weights: every tensor a network asks for, with PyTorch's default initial distributions. */
+/* Fresh weights: every tensor that a network asks for. */
 #ifndef OCTPIPE_MODELS_FRESH_H
 #define OCTPIPE_MODELS_FRESH_H
 
@@ -38,8 +38,10 @@ int fresh_declare(struct weights **weights, struct fresh_settings *settings, str
  * under the same names are taken from there and must have the same shapes: a trained part of what
  * is made. The others are fresh: convolutions and linear layers uniform within ±1/√fan_in, biases
  * too; norms 1 and 0; codebooks standard normal; mix factors −2, so that an adaptor starts at α =
- * 0.12. Each tensor's numbers depend on the seed and its name alone. The metadata's history is that
- * of `from` and the command. */
+ * 0.12. The latent super-resolution of NHAE starts as a linear stretch along D of its normalized
+ * input, with residual branches of 0, between 1×1 convolutions that change nothing: its four
+ * channels would lose most of what passes through random kernels. Each tensor's numbers depend on
+ * the seed and its name alone. The metadata's history is that of `from` and the command. */
 int fresh_write(const struct weights *weights, uint64_t seed, const char *from, const char *command,
                 const char *path, struct error *error);
 

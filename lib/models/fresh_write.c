@@ -26,12 +26,21 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* How a tensor starts. */
-enum distribution { CONSTANT, UNIFORM, NORMAL };
+enum distribution {
+    CONSTANT,
+    UNIFORM,
+    NORMAL,
+    IDENTITY, /* of a 1×1 kernel: (C, C) */
+    STRETCH,  /* of a transposed convolution, (C, C, 4, 4, 4) */
+};
 
 struct start {
     enum distribution distribution;
     float value; /* the constant, or the bound of the uniform distribution */
 };
+
+/* Where SiLU is nearly the identity for what a norm leaves: x + 3 ± 2. */
+static const float straight = 3;
 
 static float bound(const struct safetensor *kernel)
 {
@@ -41,9 +50,38 @@ static float bound(const struct safetensor *kernel)
     return (float)(1 / sqrt(fan_in));
 }
 
+/* The latent super-resolution starts as what its name says: channels pass, normalized, and are
+ * stretched along D linearly. Returns whether the tensor is of it and starts so. */
+static bool starts_as_stretch(const struct safetensor *tensor, struct start *start)
+{
+    static const struct {
+        const char *end;
+        enum distribution distribution;
+        float value;
+    } starts[] = {
+        {"SR3D.final_block.0.bias", CONSTANT, straight},
+        {"SR3D.conv_blocks.0.up.convt.bias", CONSTANT, -straight},
+        {".up.convt.bias", CONSTANT, 0},
+        {".up.convt.weight", STRETCH, 0},
+        {".res1.conv2.conv.weight", CONSTANT, 0},
+        {".res1.conv2.conv.bias", CONSTANT, 0},
+        {"quant_conv_3D.weight", IDENTITY, 0},
+        {"quant_conv_3D.bias", CONSTANT, 0},
+    };
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (ends_with(tensor->name, starts[i].end)) {
+            *start = (struct start){starts[i].distribution, starts[i].value};
+            return true;
+        }
+    return false;
+}
+
 /* before: the tensor listed before this one; a bias follows its weight. */
 static struct start start_of(const struct safetensor *tensor, const struct safetensor *before)
 {
+    struct start start;
+    if (starts_as_stretch(tensor, &start))
+        return start;
     if (ends_with(tensor->name, "embedding.weight"))
         return (struct start){NORMAL, 1};
     if (strstr(tensor->name, "mix_factor"))
@@ -57,12 +95,28 @@ static struct start start_of(const struct safetensor *tensor, const struct safet
     return (struct start){CONSTANT, ends_with(tensor->name, ".bias") ? 0 : 1};
 }
 
+/* Kernels that pass each channel to itself, of `taps` taps each. */
+static void fill_diagonal(const float *kernel, int64_t taps, float *out, int64_t count)
+{
+    int64_t channels = llround(sqrt((double)(count / taps)));
+    memset(out, 0, (size_t)count * sizeof *out);
+    for (int64_t c = 0; c < channels; c++)
+        memcpy(out + c * (channels + 1) * taps, kernel, (size_t)taps * sizeof *out);
+}
+
 static void fill(struct start start, struct random_key *key, float *out, int64_t count)
 {
+    /* The tap (1, 1) of H and W leaves a voxel where it is (lib/models/nhae.c pads before). */
+    static const float stretch[4][4][4] = {
+        {[1] = {0, 0.25f}}, {[1] = {0, 0.75f}}, {[1] = {0, 0.75f}}, {[1] = {0, 0.25f}}};
     if (start.distribution == NORMAL)
         random_normal(key, out, count);
     else if (start.distribution == UNIFORM)
         random_uniform(key, -start.value, start.value, out, count);
+    else if (start.distribution == IDENTITY)
+        fill_diagonal(&(const float){1}, 1, out, count);
+    else if (start.distribution == STRETCH)
+        fill_diagonal(&stretch[0][0][0], sizeof stretch / sizeof(float), out, count);
     else
         for (int64_t i = 0; i < count; i++)
             out[i] = start.value;

@@ -184,6 +184,22 @@ wait_for() {
     [ "$(metadata latent_scale on.safetensors)" = "$(metadata latent_scale flow.safetensors)" ]
 }
 
+@test "a fresh latent super-resolution stretches along D" {
+    noise --shape 1,4,6,8 --seed 3 > flat.npy
+    latent-sr -w nhae.safetensors flat.npy > stretched.npy
+    tensor-slice --range 0:1 stretched.npy > first.npy
+    for d in 1 2 3; do
+        tensor-slice --range $d:$((d + 1)) stretched.npy | tensor-diff -q first.npy -
+    done
+    # Nothing moves along W or H: what is mirrored before is mirrored after.
+    noise --shape 2,4,6,8 --seed 4 > z.npy
+    for axis in H W; do
+        latent-sr -w nhae.safetensors z.npy | flip --axes $axis > after.npy
+        flip --axes $axis z.npy | latent-sr -w nhae.safetensors > before.npy
+        tensor-diff --l2 1e-5 before.npy after.npy # sums of other orders in the norm
+    done
+}
+
 @test "trained auto-encoders serve the filters, and grow into one another" {
     "${auto[@]}" --steps 10 --validate-every 5 -o a.safetensors
     columns=$'validation\tpsnr\tl1\tcodebook\tgenerator\tadaptive_weight\tdiscriminator'
