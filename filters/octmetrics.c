@@ -52,10 +52,10 @@ static const struct program program = {
     .input = "volume (D,H,W) u1 or f4, labels (D,H,W) u1 (dice, iou), surfaces (S,D,W) f4 (mad)",
     .operands = "MEASURE [FILE...]",
     .details =
-        "tv, the differences and ms-ssim-diversity take any files, the former also stdin. The "
-        "others compare A with B, one of which may be -. A folder stands for the files *.npy in "
-        "it, in the order of their names. docs/measures has a page for each measure: formula, "
-        "source, conventions, and what it does not tell.\n\n"
+        "tv and the differences take any files, or stdin, ms-ssim-diversity any files; the others "
+        "compare A with B, one of which may be -. A folder stands for the files *.npy in it, in "
+        "the order of their names. docs/measures has a page for each measure: formula, source, "
+        "conventions, and what it does not tell.\n\n"
         "  tv                     total variation of the volume scaled to [0,1]\n"
         "  slice-difference       of neighbouring slices along D, mean over the voxels\n"
         "  projection-difference  the same of their means over H: stripes\n"
