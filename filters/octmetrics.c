@@ -7,7 +7,7 @@
 #include <string.h>
 
 static bool json, tsv;
-static struct command_settings settings;
+static struct command_settings settings = {.scales = SIMILARITY_SCALES, .pairs = 1000};
 static struct option_shape factor = {1, {4}};
 
 /* clang-format off */
@@ -18,12 +18,21 @@ static const struct option options[] = {
      .meaning = "one line for a measure of all arrays together"},
     {.name = "background", .type = OPTION_FLAG, .target = &settings.background,
      .meaning = "count class 0 in dice and iou too"},
+    {.name = "tv", .type = OPTION_CHOICE, .target = &settings.variation,
+     .choices = total_variation_kinds, .meaning = "of tv: which definition"},
+    {.name = "scales", .type = OPTION_INT, .target = &settings.scales, .argument = "N", .low = 2,
+     .high = SIMILARITY_SCALES, .meaning = "of ms-ssim: scales, fewer for small slices"},
+    {.name = "pairs", .type = OPTION_INT, .target = &settings.pairs, .argument = "N", .low = 1,
+     .high = 1e9, .meaning = "of ms-ssim-diversity: pairs to draw where there are more"},
+    {.name = "seed", .type = OPTION_INT, .target = &settings.seed, .argument = "S", .low = 0,
+     .high = 9e15, .meaning = "of ms-ssim-diversity: of what is drawn"},
     {.name = "features", .type = OPTION_CHOICE, .target = &settings.features,
      .choices = command_features,
      .meaning = "of fid: those of the cascade's own 2-D encoder"},
     {.name = "weights", .letter = 'w', .type = OPTION_STRING, .target = &filter_settings.weights,
-     .argument = "FILE", .unset = "none; fid takes one",
-     .meaning = "of fid: safetensors file with a 2-D encoder (nhae, autoencoder2d)"},
+     .argument = "FILE", .unset = "none; fid and lpips take one",
+     .meaning = "safetensors file: of fid with a 2-D encoder (nhae, autoencoder2d), of lpips "
+                "with VGG-16 and LPIPS' linear layers"},
     {.name = "ema", .type = OPTION_FLAG, .target = &filter_settings.ema,
      .meaning = "of fid: use the averaged (EMA) weights of the file"},
     {.name = "plane", .type = OPTION_CHOICE, .target = &settings.plane, .choices = command_planes,
@@ -31,6 +40,7 @@ static const struct option options[] = {
     {.name = "factor", .letter = 'f', .type = OPTION_SHAPE, .target = &factor,
      .argument = "F|FD,FH,FW",
      .meaning = "of nearest: how much smaller the volumes are that it compares; 1 is as they are"},
+    DEVICE_OPTION,
     FILTER_MANNERS,
     {0},
 };
@@ -42,9 +52,10 @@ static const struct program program = {
     .input = "volume (D,H,W) u1 or f4, labels (D,H,W) u1 (dice, iou), surfaces (S,D,W) f4 (mad)",
     .operands = "MEASURE [FILE...]",
     .details =
-        "tv and the differences take any files, or stdin. The others compare A with B, one of "
-        "which may be -. A folder stands for the files *.npy in it, in the order of their "
-        "names.\n\n"
+        "tv and the differences take any files, or stdin, ms-ssim-diversity any files; the others "
+        "compare A with B, one of which may be -. A folder stands for the files *.npy in it, in "
+        "the order of their names. docs/measures has a page for each measure: formula, source, "
+        "conventions, and what it does not tell.\n\n"
         "  tv                     total variation of the volume scaled to [0,1]\n"
         "  slice-difference       of neighbouring slices along D, mean over the voxels\n"
         "  projection-difference  the same of their means over H: stripes\n"
@@ -52,13 +63,12 @@ static const struct program program = {
         "  iou                    intersection over union, in the same way\n"
         "  mad                    mean absolute distance in pixels of each surface, their mean\n"
         "  psnr                   in dB, peak 255, over the whole volume\n"
-        "  ssim                   mean over the slices\n"
+        "  ssim                   mean over the slices, window 11x11\n"
+        "  ms-ssim                the same over five scales; slices of 176x176 and more\n"
+        "  lpips                  distance of VGG-16 features, mean over the slices\n"
+        "  ms-ssim-diversity      mean ms-ssim over pairs of volumes of one set\n"
         "  fid                    Frechet distance of all slices of A to those of B\n"
         "  nearest                distance of each volume of A to the nearest of B\n\n"
-        "Total variation is the square root of the sum of squared forward differences along all "
-        "axes. The differences of slices are absolute and in units of the full range. SSIM is "
-        "that of Wang et al. 2004: Gaussian window 11x11, sigma 1.5, weighted covariances, "
-        "without the borders. dice, iou, mad, psnr and ssim take the arrays pair by pair.\n\n"
         "fid is |mean A - mean B|^2 + tr(cov A + cov B - 2 (cov A cov B)^1/2) of features of "
         "slices. A slice's features are the last hidden map of the 2-D encoder in FILE, what its "
         "conv_out reads (after norm and SiLU), averaged over the slice, in fp32: as many as the "
@@ -68,19 +78,19 @@ static const struct program program = {
         "those along H and W, (D,W) and (H,D), all together; for inter one volume is held in "
         "memory. Few slices give a larger distance than many of the same kind would; with fewer "
         "than features a note says so.\n\n"
-        "nearest tells repetition from invention when B is what a model has learnt from; compare "
-        "with the same of volumes that it has not seen. The distance is the root mean square "
-        "difference in units of the full range of volumes that --factor made smaller by area "
-        "means: in single voxels speckle, which no two volumes share, outweighs anatomy. The "
-        "small volumes of A are held in memory, 4 bytes a voxel.\n\n"
         "A line of text is the measure, the number of the class or surface or \"mean\", and the "
-        "value; of fid the numbers of slices follow, of nearest the lines are the number of the "
-        "volume in A, the distance, the number in B of the nearest and the file that holds it. "
-        "Values outside of [-1,1] count as they are. With --tsv a line is the measure, the value "
-        "(the mean over the arrays), the sample standard deviation over the arrays, and how many "
-        "arrays (fid: slices) of A and of B there were; what there is not is left empty.",
+        "value; with several arrays lines with their mean, the sample standard deviation and the "
+        "number of arrays follow. Classes that neither A nor B holds, and surfaces without a "
+        "position that is finite in both, have no value and do not count in means. Of fid the "
+        "numbers of slices follow the value; of nearest the lines are the number of the volume in "
+        "A, the distance, the number in B of the nearest and the file that holds it. Values "
+        "outside of [-1,1] count as they are. With --tsv a line is the measure, the value (the "
+        "mean over the arrays), the sample standard deviation over them, and how many arrays "
+        "(fid: slices, ms-ssim-diversity: pairs) of A and of B there were; what there is not is "
+        "left empty; classes and surfaces are measures of their own, dice-1.",
     .example = "tiff-to-tensor eye.tif | octmetrics tv\n"
                "octmetrics dice --json truth.npy labels.npy\n"
+               "octmetrics ms-ssim-diversity --pairs 100 --seed 1 synthetic/\n"
                "octmetrics fid -w nhae.safetensors synthetic.npy scans/",
     .options = options,
 };
@@ -114,6 +124,8 @@ int main(int argc, char **argv)
         kind++;
     if (measure_names[kind])
         command_measure(&filter, (enum measure_kind)kind, &settings);
+    else if (strcmp(name, "ms-ssim-diversity") == 0)
+        command_diversity(&filter, &settings);
     else if (strcmp(name, "fid") == 0)
         command_fid(&filter, &settings);
     else if (strcmp(name, "nearest") == 0)
@@ -121,7 +133,7 @@ int main(int argc, char **argv)
     else
         filter_fail(&filter,
                     "%s: no such measure; there are tv, slice-difference, projection-difference, "
-                    "dice, iou, mad, psnr, ssim, fid, nearest",
+                    "dice, iou, mad, psnr, ssim, ms-ssim, lpips, ms-ssim-diversity, fid, nearest",
                     name);
     return filter_finish(&filter);
 }

@@ -42,11 +42,10 @@ static const struct program program = {
         "of one size and type; other files in it are passed over. A picture by itself is a volume "
         "of one slice. A TIFF stack and a NIfTI series may hold several volumes.\n\n"
         "Values stay as they are stored, 16-bit ones too, which normalize makes a volume of; those "
-        "that a NIfTI scales become f4. A gray PNG, JPEG or BMP stored in colours is gray; other "
-        "colours are refused. In a NIfTI x is W, y is H, z is D and t counts volumes; its "
-        "orientation is "
-        "not looked at. Spacing comes from NIfTI, TIFF and NPY. A file of tensor-to-tiff comes "
-        "back as the volume it was.",
+        "that a NIfTI scales become f4. A gray PNG, JPEG, BMP or TIFF stored in colours is gray; "
+        "other colours are refused. In a NIfTI x is W, y is H, z is D and t counts volumes; its "
+        "orientation is not looked at. Spacing comes from NIfTI, TIFF and NPY. A file of "
+        "tensor-to-tiff comes back as the volume it was.",
     .example = "read-volume patient-7/ | normalize | resize --to 512,512,512 > volume.npy\n"
                "read-volume --shape 97,496,768 --type u1 scan.raw | tensor-view -o scan.png",
     .options = options,

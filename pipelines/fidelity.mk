@@ -25,6 +25,7 @@ BOX_HR ?= 1,4,4
 ROWS := area-z nhae refined full area-hr slices windows
 
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+include $(PIPELINES)/page.mk
 
 export LC_ALL := C
 FACTS := $(ROWS:%=$(OUT)/%/facts.tsv)

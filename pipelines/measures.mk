@@ -21,6 +21,7 @@ SHAPE ?=
 MEASURE_FLAGS ?=
 
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+include $(PIPELINES)/page.mk
 
 export LC_ALL := C
 # Of a folder, or the file itself.

@@ -70,7 +70,11 @@ def make_metrics(random):
     surfaces_b = (surfaces_a + random.normal(0, 3, surfaces_a.shape)).astype(np.float32)
     dice, iou = overlaps(mask_a, mask_b, [1])
     distance = np.abs(surfaces_a.astype(np.float64) - surfaces_b)
+    features_a = random.normal(0, 3, (40, 6)).astype(np.float32)
+    features_b = random.normal(1, 2, (31, 6)).astype(np.float32)
     save("metrics", {
+        "in.features_a": features_a, "in.features_b": features_b, "out.frechet_distance":
+        scalar(frechet(features_a.astype(np.float64), features_b.astype(np.float64))),
         "in.volume": volume, "out.total_variation": scalar(total_variation(volume / 255)),
         "in.mask_a": mask_a, "in.mask_b": mask_b, "out.dice": dice, "out.iou": iou,
         "in.surfaces_a": surfaces_a, "in.surfaces_b": surfaces_b,

@@ -18,6 +18,7 @@ enum random_stage {
     RANDOM_WEIGHTS,      /* init-weights */
     RANDOM_TRAINING,
     RANDOM_PHANTOM,
+    RANDOM_PAIRS, /* of volumes, octmetrics */
 };
 
 struct random_key {

@@ -14,6 +14,7 @@
 /* The options that all filters share. A filter's table ends with FILTER_OPTIONS (every filter),
  * or NETWORK_OPTIONS (filters that run a network; includes FILTER_OPTIONS), then {0}.
  * FILTER_MANNERS and DEVICE_OPTIONS are for tables with a --output or --weights of their own,
+ * DEVICE_OPTION for networks that compute in fp32 whatever they are asked,
  * SLICE_MEMORY_OPTION and QUIET_OPTION for programs that hold a slice and nothing else. */
 struct filter_settings {
     const char *output; /* -o, NULL: stdout */
@@ -60,13 +61,15 @@ extern const char *const filter_precisions[]; /* auto, fp32, bf16 */
     DEVICE_OPTIONS,                                                                                \
     FILTER_OPTIONS
 #define DEVICE_OPTIONS                                                                             \
-    {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
-     .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
-     .meaning = "where to compute; auto is the CPU; cuda is written against cuDNN's "              \
-                "documentation and has never run on a device yet"},                                \
+    DEVICE_OPTION,                                                                                 \
     {.name = "precision", .type = OPTION_CHOICE, .target = &filter_settings.precision,             \
      .choices = filter_precisions,                                                                 \
      .meaning = "type of activations and products; auto is fp32 on a CPU, bf16 on a GPU"}
+#define DEVICE_OPTION                                                                              \
+    {.name = "device", .type = OPTION_STRING, .target = &filter_settings.device,                   \
+     .argument = "auto|cpu|cuda[:N]", .choices = filter_devices, .no_result = true,                \
+     .meaning = "where to compute; auto is the CPU; cuda is written against cuDNN's "              \
+                "documentation and has never run on a device yet"}
 /* clang-format on */
 
 struct filter {

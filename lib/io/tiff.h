@@ -17,11 +17,12 @@ struct tiff_mapping {
 
 struct tiff_reader;
 
-/* Open a TIFF or BigTIFF ("-": stdin, when it can be sought) and check every page: grayscale, one
- * size and type of 8- or 16-bit unsigned, 16-bit signed or 32-bit float samples. ImageJ's
- * description gives frames (volumes one after another) and spacing, and makes one directory with
- * many images, its layout beyond 4 GB, readable. A page must need at most `limit` bytes (0: half
- * of the machine's memory). `mapping` is copied. */
+/* Open a TIFF or BigTIFF ("-": stdin, when it can be sought) and check every page: grayscale or
+ * RGB, whose three samples must be equal when they are read; one size and type of 8- or 16-bit
+ * unsigned, 16-bit signed or 32-bit float samples. ImageJ's description gives frames (volumes one
+ * after another) and spacing, and makes one directory with many images, its layout beyond 4 GB,
+ * readable. A page must need at most `limit` bytes (0: half of the machine's memory). `mapping` is
+ * copied. */
 int tiff_reader_open(struct tiff_reader **reader, const char *path,
                      const struct tiff_mapping *mapping, int64_t limit, struct error *error);
 

@@ -92,6 +92,7 @@ static int find_raw_pages(struct tiff_reader *reader, int64_t images, struct err
     int64_t end;
     TIFFGetFieldDefaulted(reader->tiff, TIFFTAG_COMPRESSION, &compression);
     bool raw = compression == COMPRESSION_NONE && !TIFFIsTiled(reader->tiff) &&
+               reader->page.colours == 1 &&
                TIFFGetField(reader->tiff, TIFFTAG_STRIPOFFSETS, &offsets) && offsets &&
                fstat(TIFFFileno(reader->tiff), &status) == 0 && offsets[0] <= INT64_MAX &&
                !__builtin_mul_overflow(images, tiff_page_bytes(&reader->page), &end) &&

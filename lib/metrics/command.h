@@ -16,14 +16,23 @@ extern const char *const command_features[]; /* of the Fréchet distance */
 struct command_settings {
     enum report_format format;
     bool background;   /* measures of labels: class 0 counts too */
+    int variation;     /* of tv: enum total_variation_kind */
+    int64_t scales;    /* of MS-SSIM */
+    int64_t pairs;     /* of volumes that the diversity compares at most */
+    int64_t seed;      /* of their choice */
     int plane;         /* of the Fréchet distance: enum command_plane */
     int features;      /* index into command_features */
     int64_t factor[3]; /* by which nearest makes volumes smaller, along D, H, W */
 };
 
-/* A measure of arrays, or of pairs of arrays of A and B. Text and JSON of each, or TSV of all. */
+/* A measure of arrays, or of pairs of arrays of A and B. Text and JSON of each, and of several
+ * together; TSV of all together. */
 void command_measure(struct filter *filter, enum measure_kind kind,
                      const struct command_settings *settings);
+
+/* The mean MS-SSIM over pairs of volumes of one set: two slices are held. Files are read once for
+ * their number of volumes, then for each pair. */
+void command_diversity(struct filter *filter, const struct command_settings *settings);
 
 /* The Fréchet distance of features (slice_features.h) of the slices of two sets of volumes. Slices
  * (H,W) along D are intra; (D,W) along H and (H,D) along W, all together, inter. Held are a batch
@@ -39,6 +48,10 @@ void command_pair(struct filter *filter, const char *measure, struct file_list l
 
 /* Make the files the filter's input, and close what was. */
 void command_read(struct filter *filter, const struct file_list *list);
+
+/* Refuse what is no volume, or of another shape than `first`, which becomes the first one asked
+ * about: it starts as {0}. */
+void command_expect_shape(struct filter *filter, const struct array *in, struct array *first);
 
 /* Close the input, which has the names of the files, and free them. */
 void command_done(struct filter *filter, struct file_list list[2]);

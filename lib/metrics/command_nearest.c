@@ -39,18 +39,6 @@ static float *read_small(struct filter *filter, const struct array *in, const in
     return small;
 }
 
-/* All volumes have one shape, that of the first one. */
-static void expect_shape(struct filter *filter, const struct array *in, struct array *first)
-{
-    char text[128], expected[128];
-    filter_expect_volume(filter, in);
-    if (!first->rank)
-        *first = *in;
-    if (memcmp(in->shape, first->shape, sizeof in->shape) != 0)
-        filter_fail(filter, "shapes differ: %s and %s", array_describe(in, text, sizeof text),
-                    array_describe(first, expected, sizeof expected));
-}
-
 static void check_memory(struct filter *filter, const struct nearest *nearest)
 {
     double bytes = (double)(nearest->count + 1) * (double)nearest->values * sizeof(float);
@@ -87,14 +75,14 @@ void command_nearest(struct filter *filter, const struct command_settings *setti
     command_pair(filter, "nearest", list);
     command_read(filter, &list[0]);
     while (filter_next(filter, &in)) {
-        expect_shape(filter, &in, &first);
+        command_expect_shape(filter, &in, &first);
         float *small = read_small(filter, &in, settings->factor, &nearest.values);
         filter_check(filter, nearest_add(&nearest, small, &filter->error));
         check_memory(filter, &nearest);
     }
     command_read(filter, &list[1]);
     for (; filter_next(filter, &in); others++) {
-        expect_shape(filter, &in, &first);
+        command_expect_shape(filter, &in, &first);
         float *small = read_small(filter, &in, settings->factor, &nearest.values);
         filter_check(filter, nearest_compare(&nearest, small, others,
                                              stream_reader_name(filter->input), &filter->error));

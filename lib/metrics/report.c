@@ -25,6 +25,8 @@ static char *print(const char *name, int64_t index, const struct measurement *me
         snprintf(number, sizeof number, "%lld", (long long)measurement->part[i].number);
         made = cJSON_AddNumberToObject(parts, number, measurement->part[i].value) != NULL;
     }
+    if (made && measurement->left_out)
+        made = cJSON_AddNumberToObject(object, "left_out", (double)measurement->left_out) != NULL;
     char *text = made ? cJSON_PrintUnformatted(object) : NULL;
     cJSON_Delete(object);
     return text;
@@ -46,18 +48,6 @@ int report_json(FILE *out, const char *name, int64_t index, const struct measure
     return put_line(out, print(name, index, measurement), error);
 }
 
-void spread_add(struct spread *spread, double value)
-{
-    double offset = value - spread->mean;
-    spread->mean += offset / (double)++spread->count;
-    spread->squares += offset * (value - spread->mean);
-}
-
-double spread_deviation(const struct spread *spread)
-{
-    return spread->count < 2 ? NAN : sqrt(spread->squares / (double)(spread->count - 1));
-}
-
 void report_tsv(FILE *out, const char *name, double value, double deviation, int64_t count,
                 int64_t others)
 {
@@ -68,6 +58,91 @@ void report_tsv(FILE *out, const char *name, double value, double deviation, int
     if (others)
         fprintf(out, "%lld", (long long)others);
     fprintf(out, "\n");
+}
+
+static void put_deviation(FILE *out, const struct spread *spread)
+{
+    double deviation = spread_deviation(spread);
+    if (!isnan(deviation))
+        fprintf(out, " deviation %.9g", deviation);
+}
+
+static void put_spread(FILE *out, const struct spread *spread)
+{
+    fprintf(out, " %.9g", spread->count ? spread->mean : NAN);
+    put_deviation(out, spread);
+    fprintf(out, " of %lld %s\n", (long long)spread->count,
+            spread->count == 1 ? "array" : "arrays");
+}
+
+void report_spreads_text(FILE *out, const char *name, const struct spreads *spreads)
+{
+    for (int64_t i = 0; i < spreads->parts; i++) {
+        fprintf(out, "%s %lld", name, (long long)spreads->part[i].number);
+        put_spread(out, &spreads->part[i].spread);
+    }
+    fprintf(out, "%s%s", name, spreads->part ? " mean" : "");
+    put_spread(out, &spreads->value);
+}
+
+void report_spreads_tsv(FILE *out, const char *name, const struct spreads *spreads)
+{
+    char part[MEASURE_NAME + 32];
+    for (int64_t i = 0; i < spreads->parts; i++) {
+        const struct spread *spread = &spreads->part[i].spread;
+        snprintf(part, sizeof part, "%s-%lld", name, (long long)spreads->part[i].number);
+        report_tsv(out, part, spread->count ? spread->mean : NAN, spread_deviation(spread),
+                   spread->count, 0);
+    }
+    report_tsv(out, name, spreads->value.count ? spreads->value.mean : NAN,
+               spread_deviation(&spreads->value), spreads->value.count, 0);
+}
+
+static bool add_spread(cJSON *object, const struct spread *spread)
+{
+    return cJSON_AddNumberToObject(object, "arrays", (double)spread->count) &&
+           cJSON_AddNumberToObject(object, "mean", spread->count ? spread->mean : NAN) &&
+           cJSON_AddNumberToObject(object, "deviation", spread_deviation(spread));
+}
+
+int report_spreads_json(FILE *out, const char *name, const struct spreads *spreads,
+                        struct error *error)
+{
+    cJSON *object = cJSON_CreateObject();
+    bool made =
+        cJSON_AddStringToObject(object, "measure", name) && add_spread(object, &spreads->value);
+    cJSON *parts = made && spreads->part ? cJSON_AddObjectToObject(object, "parts") : NULL;
+    for (int64_t i = 0; made && i < spreads->parts; i++) {
+        char number[32];
+        snprintf(number, sizeof number, "%lld", (long long)spreads->part[i].number);
+        cJSON *part = cJSON_AddObjectToObject(parts, number);
+        made = part && add_spread(part, &spreads->part[i].spread);
+    }
+    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    return put_line(out, text, error);
+}
+
+void report_pairs_text(FILE *out, const char *name, const struct spread *spread, int64_t volumes)
+{
+    fprintf(out, "%s %.9g", name, spread->mean);
+    put_deviation(out, spread);
+    fprintf(out, " of %lld %s of %lld volumes\n", (long long)spread->count,
+            spread->count == 1 ? "pair" : "pairs", (long long)volumes);
+}
+
+int report_pairs_json(FILE *out, const char *name, const struct spread *spread, int64_t volumes,
+                      struct error *error)
+{
+    cJSON *object = cJSON_CreateObject();
+    bool made = cJSON_AddStringToObject(object, "measure", name) &&
+                cJSON_AddNumberToObject(object, "value", spread->mean) &&
+                cJSON_AddNumberToObject(object, "deviation", spread_deviation(spread)) &&
+                cJSON_AddNumberToObject(object, "pairs", (double)spread->count) &&
+                cJSON_AddNumberToObject(object, "volumes", (double)volumes);
+    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    return put_line(out, text, error);
 }
 
 void report_distance_text(FILE *out, const char *name, double value, const int64_t slices[2])

@@ -2,8 +2,8 @@
 #ifndef OCTPIPE_METRICS_REPORT_H
 #define OCTPIPE_METRICS_REPORT_H
 
-#include "lib/metrics/measure.h"
 #include "lib/metrics/nearest.h"
+#include "lib/metrics/spread.h"
 
 #include <stdio.h>
 
@@ -11,22 +11,31 @@
 void report_text(FILE *out, const char *name, const struct measurement *measurement);
 
 /* One line: {"measure":NAME,"array":INDEX,"value":VALUE}, or with parts "mean":VALUE and
- * "parts":{NUMBER:VALUE,…}. NaN and infinity become null. Fails only when memory is out. */
+ * "parts":{NUMBER:VALUE,…}, and "left_out":COUNT where that is not 0. NaN and infinity become null.
+ * Fails only when memory is out. */
 int report_json(FILE *out, const char *name, int64_t index, const struct measurement *measurement,
                 struct error *error);
-
-/* Values of a set: their mean and the sample standard deviation, NaN below two values. */
-struct spread {
-    int64_t count;
-    double mean, squares; /* Σ (value − mean)² */
-};
-void spread_add(struct spread *spread, double value);
-double spread_deviation(const struct spread *spread);
 
 /* "NAME<tab>VALUE<tab>DEVIATION<tab>COUNT<tab>COUNT OF B"; what there is not, a deviation of NaN or
  * a count of 0, is empty. */
 void report_tsv(FILE *out, const char *name, double value, double deviation, int64_t count,
                 int64_t others);
+
+/* Over several arrays, the same lines with means for values, then "deviation VALUE" where there is
+ * one, and "of COUNT arrays", those that have a value:
+ *   {"measure":NAME,"arrays":COUNT,"mean":VALUE,"deviation":VALUE,
+ *    "parts":{NUMBER:{"arrays":COUNT,"mean":VALUE,"deviation":VALUE},…}}
+ * and report_tsv of NAME-NUMBER for each part before that of NAME. */
+void report_spreads_text(FILE *out, const char *name, const struct spreads *spreads);
+int report_spreads_json(FILE *out, const char *name, const struct spreads *spreads,
+                        struct error *error);
+void report_spreads_tsv(FILE *out, const char *name, const struct spreads *spreads);
+
+/* The mean over pairs of volumes of a set: "NAME VALUE deviation VALUE of PAIRS pairs of VOLUMES
+ * volumes" and {"measure":NAME,"value":VALUE,"deviation":VALUE,"pairs":PAIRS,"volumes":VOLUMES}. */
+void report_pairs_text(FILE *out, const char *name, const struct spread *spread, int64_t volumes);
+int report_pairs_json(FILE *out, const char *name, const struct spread *spread, int64_t volumes,
+                      struct error *error);
 
 /* A distance between sets of so many slices: "NAME VALUE of COUNT and OTHERS slices" and
  * {"measure":NAME,"value":VALUE,"slices":[COUNT,OTHERS],"features":FEATURES}. */

@@ -2,12 +2,15 @@
 
 #include <math.h>
 
-double surface_distance(const float *a, const float *b, int64_t count)
+double surface_distance(const float *a, const float *b, int64_t count, int64_t *left_out)
 {
-    if (count == 0)
-        return NAN;
     double sum = 0;
+    int64_t found = 0;
     for (int64_t i = 0; i < count; i++)
-        sum += fabs((double)a[i] - (double)b[i]);
-    return sum / (double)count;
+        if (isfinite(a[i]) && isfinite(b[i])) {
+            sum += fabs((double)a[i] - (double)b[i]);
+            found++;
+        }
+    *left_out += count - found;
+    return found ? sum / (double)found : NAN;
 }

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Mean |a − b| over count positions, in the surfaces' unit (pixels); NaN when count is 0. */
-double surface_distance(const float *a, const float *b, int64_t count);
+/* Mean |a − b| in the surfaces' unit (pixels) over those of `count` positions where both are
+ * finite; a missing surface is NaN. The others are added to *left_out. NaN when none is left. */
+double surface_distance(const float *a, const float *b, int64_t count, int64_t *left_out);
 
 #endif

@@ -1,6 +1,8 @@
 #include "lib/models/stages.h"
 #include "lib/engine/upsampling.h"
 #include "lib/models/autoencoder2d.h"
+#include "lib/models/loss_layers.h"
+#include "lib/models/lpips.h"
 #include "lib/models/nhae.h"
 
 #include <stdio.h>
@@ -25,11 +27,10 @@ static int check_map(int64_t h, int64_t w, int64_t multiple, struct error *error
     return 0;
 }
 
-/* Turn a finished graph into a network. */
-static int finish(struct stage *stage, struct builder *b, int output,
-                  const struct stage_settings *settings, struct error *error)
+/* Turn a graph with its output into a network. */
+static int finish_output(struct stage *stage, struct builder *b, int output,
+                         const struct stage_settings *settings, struct error *error)
 {
-    layer_output(b, output);
     if (b->failed) {
         graph_destroy(b->graph);
         return -1;
@@ -38,6 +39,14 @@ static int finish(struct stage *stage, struct builder *b, int output,
     struct shape shape = graph_tensor(b->graph, output).shape;
     *stage = (struct stage){NULL, shape.n * shape.d, shape.c, shape.h, shape.w};
     return network_create(&stage->network, b->graph, settings->backend, error);
+}
+
+/* The same, of a map that becomes the output in the stream's layout. */
+static int finish(struct stage *stage, struct builder *b, int output,
+                  const struct stage_settings *settings, struct error *error)
+{
+    layer_output(b, output);
+    return finish_output(stage, b, output, settings, error);
 }
 
 static int start(struct builder *b, struct weights *weights, enum dtype activations,
@@ -179,6 +188,24 @@ int stage_denoise(struct stage *stage, struct weights *weights, int dims, int64_
     int t = layer_timesteps(&b, 1);
     int x = layer_channels_last(&b, inputs, dims == 2 ? 2 : 1, false);
     return finish(stage, &b, unet_build(&b, &config, x, t), settings, error);
+}
+
+int stage_lpips(struct stage *stage, struct weights *weights, int64_t h, int64_t w,
+                const struct stage_settings *settings, struct error *error)
+{
+    enum { LEAST = 1 << (LPIPS_STAGES - 1) };
+    struct lpips_config config;
+    struct builder b;
+    if (h < LEAST || w < LEAST)
+        return error_set(error, "slices of %lldx%lld are smaller than the %dx%d that LPIPS takes",
+                         (long long)h, (long long)w, LEAST, LEAST);
+    if (lpips_read(&config, weights, error) || start(&b, weights, settings->activations, error))
+        return -1;
+    int x = layer_input(&b, 1, 1, 1, h, w), y = layer_input(&b, 1, 1, 1, h, w);
+    int distance = lpips_build(&b, &config, layer_channels_last(&b, &x, 1, false),
+                               layer_channels_last(&b, &y, 1, false));
+    layer_scalar_output(&b, distance);
+    return finish_output(stage, &b, distance, settings, error);
 }
 
 void stage_close(struct stage *stage)

@@ -56,6 +56,10 @@ int stage_decode_has_adaptors(struct weights *weights, struct error *error);
 int stage_denoise(struct stage *stage, struct weights *weights, int dims, int64_t slices, int64_t c,
                   int64_t h, int64_t w, const struct stage_settings *settings, struct error *error);
 
+/* Two slices (h, w) in [−1,1], h and w at least 16 → their LPIPS distance (lpips.h), one f32. */
+int stage_lpips(struct stage *stage, struct weights *weights, int64_t h, int64_t w,
+                const struct stage_settings *settings, struct error *error);
+
 /* Refuse a U-Net or latents that stage_denoise cannot take, as above. */
 int stage_check_denoise(const struct unet_config *config, int dims, int64_t slices, int64_t c,
                         int64_t h, int64_t w, struct error *error);

@@ -1,5 +1,5 @@
 /* Pictures in files as gray samples: PNG, JPEG, BMP and TIFF of one page, told apart by their first
- * bytes. A gray picture that is stored in colours (R = G = B, opaque) is gray, but for a TIFF; real
+ * bytes. A gray picture that is stored in colours (R = G = B, opaque) is gray; real
  * colours and transparency are refused. */
 #ifndef OCTPIPE_SCANS_IMAGE_H
 #define OCTPIPE_SCANS_IMAGE_H

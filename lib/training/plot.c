@@ -14,9 +14,7 @@ enum { QUARTERS = 4, SCALE = 1 /* of small letters */ };
 struct panel {
     struct picture *picture;
     int64_t row, column; /* upper left corner of the frame */
-    double first, last;  /* steps at its left and right */
-    double low, high;    /* values at its bottom and top, or their logarithms */
-    bool logarithmic;
+    struct plot_axes axes;
 };
 
 static const int64_t frame_height = HEIGHT - TOP - BOTTOM, frame_width = WIDTH - LEFT - RIGHT;
@@ -48,10 +46,8 @@ static void draw_line(struct picture *p, const double from[2], const double to[2
 
 static void locate(const struct panel *p, double step, double value, double at[2])
 {
-    double y = p->logarithmic ? log10(value) : value;
-    at[0] = (double)p->row + (p->high - y) / (p->high - p->low) * (double)(frame_height - 1);
-    at[1] =
-        (double)p->column + (step - p->first) / (p->last - p->first) * (double)(frame_width - 1);
+    at[0] = (double)p->row + plot_down(&p->axes, value) * (double)(frame_height - 1);
+    at[1] = (double)p->column + plot_across(&p->axes, step) * (double)(frame_width - 1);
 }
 
 static void draw_frame(const struct panel *p, const char *title)
@@ -66,12 +62,12 @@ static void draw_frame(const struct panel *p, const char *title)
         double bottom = (double)(p->row + frame_height - 1);
         draw_line(p->picture, (double[]){y, (double)p->column}, (double[]){y, right}, gray, false);
         draw_line(p->picture, (double[]){(double)p->row, x}, (double[]){bottom, x}, gray, false);
-        double value = p->high + (p->low - p->high) * i / QUARTERS;
-        int length = snprintf(text, sizeof text, "%.4g", p->logarithmic ? pow(10, value) : value);
+        int length =
+            snprintf(text, sizeof text, "%.4g", plot_value(&p->axes, (double)i / QUARTERS));
         glyphs_draw(p->picture, (int64_t)y - 4, p->column - 6 - GLYPH_WIDTH * SCALE * length, SCALE,
                     LETTER, text);
-        length =
-            snprintf(text, sizeof text, "%.0f", p->first + (p->last - p->first) * i / QUARTERS);
+        length = snprintf(text, sizeof text, "%.0f",
+                          p->axes.first + (p->axes.last - p->axes.first) * i / QUARTERS);
         glyphs_draw(p->picture, (int64_t)bottom + 7,
                     (int64_t)x - GLYPH_WIDTH * SCALE * length * i / QUARTERS, SCALE, LETTER, text);
     }
@@ -108,39 +104,51 @@ static bool find_range(const struct plot_table *t, int column, double *low, doub
     return *low <= *high;
 }
 
-static bool is_drawn(const struct plot_table *t, int column)
+bool plot_axes(const struct plot_table *t, int column, bool logarithmic, struct plot_axes *axes)
 {
-    double low, high;
-    return column > 0 && strcmp(t->name[column], "seconds") && find_range(t, column, &low, &high);
+    if (column == 0 || strcmp(t->name[column], "seconds") == 0 ||
+        !find_range(t, column, &axes->low, &axes->high))
+        return false;
+    find_range(t, 0, &axes->first, &axes->last);
+    axes->logarithmic = logarithmic && axes->low > 0.0;
+    if (axes->logarithmic) {
+        axes->low = log10(axes->low);
+        axes->high = log10(axes->high);
+    }
+    if (axes->first == axes->last)
+        axes->last = axes->first + 1.0;
+    if (axes->low == axes->high) {
+        double margin = fmax(fabs(axes->low) * 0.1, 1e-9);
+        axes->low -= margin;
+        axes->high += margin;
+    }
+    return true;
 }
 
-static void draw_panel(const struct plot_table *t, int column, bool logarithmic,
-                       struct panel *panel)
+double plot_across(const struct plot_axes *axes, double step)
 {
-    find_range(t, 0, &panel->first, &panel->last);
-    find_range(t, column, &panel->low, &panel->high);
-    panel->logarithmic = logarithmic && panel->low > 0.0;
-    if (panel->logarithmic) {
-        panel->low = log10(panel->low);
-        panel->high = log10(panel->high);
-    }
-    if (panel->first == panel->last)
-        panel->last = panel->first + 1.0;
-    if (panel->low == panel->high) {
-        double margin = fmax(fabs(panel->low) * 0.1, 1e-9);
-        panel->low -= margin;
-        panel->high += margin;
-    }
-    draw_frame(panel, t->name[column]);
-    draw_curve(panel, t, column);
+    return (step - axes->first) / (axes->last - axes->first);
+}
+
+double plot_down(const struct plot_axes *axes, double value)
+{
+    double y = axes->logarithmic ? log10(value) : value;
+    return (axes->high - y) / (axes->high - axes->low);
+}
+
+double plot_value(const struct plot_axes *axes, double down)
+{
+    double value = axes->high + (axes->low - axes->high) * down;
+    return axes->logarithmic ? pow(10, value) : value;
 }
 
 int plot_draw(const struct plot_table *t, bool logarithmic, struct picture *picture,
               struct error *error)
 {
+    struct plot_axes axes;
     int64_t panels = 0, drawn = 0;
     for (int i = 0; i < t->columns; i++)
-        panels += is_drawn(t, i);
+        panels += plot_axes(t, i, logarithmic, &axes);
     if (!panels)
         return error_set(error, "the log holds no numbers");
     int64_t across = panels < ACROSS ? panels : ACROSS;
@@ -151,11 +159,13 @@ int plot_draw(const struct plot_table *t, bool logarithmic, struct picture *pict
         return error_set(error, "no memory for a picture");
     memset(picture->gray, WHITE, (size_t)(picture->rows * picture->columns));
     for (int i = 0; i < t->columns; i++)
-        if (is_drawn(t, i)) {
+        if (plot_axes(t, i, logarithmic, &axes)) {
             struct panel panel = {.picture = picture,
                                   .row = drawn / across * HEIGHT + TOP,
-                                  .column = drawn % across * WIDTH + LEFT};
-            draw_panel(t, i, logarithmic, &panel);
+                                  .column = drawn % across * WIDTH + LEFT,
+                                  .axes = axes};
+            draw_frame(&panel, t->name[i]);
+            draw_curve(&panel, t, i);
             drawn++;
         }
     return 0;

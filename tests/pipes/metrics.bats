@@ -40,17 +40,20 @@ surfaces() {
     [ "$(printf '\0\377\0\0\0\0\0\0' | npy '|u1' "2, 2, 2" | octmetrics tv)" = "tv 1.73205081" ]
 }
 
-@test "every array has its line" {
+@test "every array has its line, and several have one together" {
     tiff-to-tensor "$eye" "$eye" > two.npy
     run -0 octmetrics tv two.npy
-    [ "${#lines[@]}" -eq 2 ]
+    [ "${#lines[@]}" -eq 3 ]
     [ "${lines[0]}" = "${lines[1]}" ]
+    [ "${lines[2]}" = "${lines[0]} deviation 0 of 2 arrays" ]
     run -0 octmetrics psnr --json two.npy two.npy
-    [ "$output" = $'{"measure":"psnr","array":0,"value":null}\n{"measure":"psnr","array":1,"value":null}' ]
+    [ "${lines[0]}" = '{"measure":"psnr","array":0,"value":null}' ]
+    [ "${lines[1]}" = '{"measure":"psnr","array":1,"value":null}' ]
+    [ "${lines[2]}" = '{"measure":"psnr","arrays":2,"mean":null,"deviation":null}' ]
     run -0 octmetrics psnr two.npy - < two.npy
-    [ "$output" = $'psnr inf\npsnr inf' ]
+    [ "$output" = $'psnr inf\npsnr inf\npsnr inf of 2 arrays' ]
     run -0 octmetrics ssim - two.npy < two.npy
-    [ "$output" = $'ssim 1\nssim 1' ]
+    [ "$output" = $'ssim 1\nssim 1\nssim 1 deviation 0 of 2 arrays' ]
 }
 
 @test "dice and iou per class, with and without the background" {
@@ -67,6 +70,122 @@ surfaces() {
     surfaces
     run -0 octmetrics mad a.npy b.npy
     [ "$output" = $'mad 0 1\nmad 1 2\nmad mean 1.5' ]
+}
+
+@test "missing surfaces are left out, and said" {
+    surfaces
+    { cat a.npy; printf '\0\0\xc0\x7f\0\0\x80\x3f\0\0\xc0\x7f\0\0\xc0\x7f' | npy '<f4' "2, 1, 2"; } > two.npy
+    cat b.npy b.npy > other.npy
+    run -0 --separate-stderr octmetrics mad two.npy other.npy
+    [ "${lines[3]}" = "mad 0 1" ]
+    [ "${lines[4]}" = "mad 1 nan" ]
+    [ "${lines[5]}" = "mad mean 1" ]
+    [ "${lines[6]}" = "mad 0 1 deviation 0 of 2 arrays" ]
+    [ "${lines[7]}" = "mad 1 2 of 1 array" ]
+    [ "${lines[8]}" = "mad mean 1.25 deviation 0.353553391 of 2 arrays" ]
+    [ "$stderr" = "octmetrics: mad: 3 positions where A or B has no surface are left out" ]
+    run -0 octmetrics mad --json -q two.npy other.npy
+    [ "${lines[1]}" = '{"measure":"mad","array":1,"mean":1,"parts":{"0":1,"1":null},"left_out":3}' ]
+}
+
+@test "dice over arrays: each class of those that have it" {
+    labels
+    printf '\0\1\1\0\0\1\0\0' | npy '|u1' "1, 2, 4" > c.npy
+    cat a.npy c.npy > truth.npy
+    cat b.npy b.npy > result.npy
+    run -0 octmetrics dice truth.npy result.npy
+    [ "${lines[5]}" = "dice 1 0.833333333 deviation 0.23570226 of 2 arrays" ]
+    [ "${lines[6]}" = "dice 7 0 of 1 array" ]
+    [ "${lines[7]}" = "dice mean 0.666666667 deviation 0.471404521 of 2 arrays" ]
+    run -0 octmetrics dice --tsv truth.npy result.npy
+    [ "$output" = $'dice-1\t0.833333333\t0.23570226\t2\t\ndice-7\t0\t\t1\t\ndice\t0.666666667\t0.471404521\t2\t' ]
+}
+
+@test "total variation by name" {
+    printf '\377\0\0\0\0\0\0\0' | npy '|u1' "2, 2, 2" > corner.npy
+    run -0 octmetrics tv --tv anisotropic corner.npy
+    [ "$output" = "tv-anisotropic 3" ]
+    run -0 octmetrics tv --tv isotropic --tsv corner.npy
+    [ "$output" = $'tv-isotropic\t1.73205081\t\t1\t' ]
+    run -0 octmetrics tv --tv isotropic-mean corner.npy
+    [ "$output" = "tv-isotropic-mean 0.216506351" ]
+    run -0 octmetrics tv --tv paper corner.npy
+    [ "$output" = "tv 1.73205081" ]
+}
+
+# Volumes of slices 176x176, or of another size.
+waves() {
+    phantom -q -n "$1" --shape "2,${3:-176,176}" --seed "$2"
+}
+
+@test "MS-SSIM of volumes, and the diversity of a set" {
+    waves 3 1 > a.npy
+    waves 3 2 > b.npy
+    run -0 octmetrics ms-ssim a.npy a.npy
+    [ "${lines[3]}" = "ms-ssim 1 deviation 0 of 3 arrays" ]
+    # All pairs of two volumes and one, by the measure of two.
+    mkdir set
+    tensor-pick --range :2 a.npy -o set/1.npy
+    tensor-pick --range 2 a.npy -o set/2.npy
+    { tensor-pick --range 0 a.npy; tensor-pick --range 0 a.npy; tensor-pick --range 1 a.npy; } > first.npy
+    { tensor-pick --range 1 a.npy; tensor-pick --range 2 a.npy; tensor-pick --range 2 a.npy; } > second.npy
+    expected=$(octmetrics ms-ssim first.npy second.npy | sed -n '4s/ms-ssim \(.*\) of 3 arrays/ms-ssim-diversity \1 of 3 pairs of 3 volumes/p')
+    [ -n "$expected" ]
+    [ "$(octmetrics ms-ssim-diversity set)" = "$expected" ]
+    [ "$(octmetrics ms-ssim-diversity --threads 1 a.npy)" = "$expected" ]
+    [ "$(octmetrics ms-ssim-diversity set/1.npy set/2.npy --seed 5)" = "$expected" ]
+    # Two of the fifteen pairs of six.
+    run -0 octmetrics ms-ssim-diversity --pairs 2 --seed 3 a.npy b.npy
+    [[ "$output" =~ ^ms-ssim-diversity\ 0\.[0-9]+\ deviation\ [0-9.e-]+\ of\ 2\ pairs\ of\ 6\ volumes$ ]]
+    two=$output
+    [ "$(octmetrics ms-ssim-diversity --pairs 2 --seed 3 a.npy b.npy)" = "$two" ]
+    for seed in 4 5 6 7; do octmetrics ms-ssim-diversity --pairs 2 --seed $seed a.npy b.npy; done > others
+    [ "$(sort -u others | wc -l)" -gt 1 ]
+    run -0 octmetrics ms-ssim-diversity --tsv a.npy
+    [[ "$output" == ms-ssim-diversity$'\t'0.*$'\t'*$'\t'3$'\t' ]]
+    run -0 octmetrics ms-ssim-diversity --json a.npy
+    [[ "$output" == '{"measure":"ms-ssim-diversity","value":0.'*',"pairs":3,"volumes":3}' ]]
+}
+
+@test "MS-SSIM of small slices takes fewer scales, and diversity a set of files" {
+    waves 2 1 48,50 > a.npy
+    run --separate-stderr octmetrics ms-ssim a.npy a.npy
+    assert_trouble octmetrics "slices of 48x50 are smaller than SSIM's window at the last scale of 176x176"
+    run -0 octmetrics ms-ssim --scales 3 --tsv a.npy a.npy
+    [ "$output" = $'ms-ssim-3-scales\t1\t0\t2\t' ]
+    run -0 octmetrics ms-ssim-diversity --scales 3 a.npy
+    [[ "$output" =~ ^ms-ssim-3-scales-diversity\ 0\.[0-9]+\ of\ 1\ pair\ of\ 2\ volumes$ ]]
+    run --separate-stderr octmetrics ms-ssim-diversity
+    assert_trouble octmetrics "ms-ssim-diversity takes files or folders, not stdin"
+    run --separate-stderr octmetrics ms-ssim-diversity a.npy - < a.npy
+    assert_trouble octmetrics "the volumes are read more than once: files, not stdin"
+    tensor-pick --range 0 a.npy > one.npy
+    run --separate-stderr octmetrics ms-ssim-diversity --scales 3 one.npy
+    assert_trouble octmetrics "one.npy: pairs take two volumes at least"
+    waves 1 1 48,51 > other.npy
+    run --separate-stderr octmetrics ms-ssim-diversity --scales 3 a.npy other.npy
+    assert_trouble octmetrics "other.npy: shapes differ: "
+}
+
+@test "LPIPS by a file of weights" {
+    checkpoints=$BATS_TEST_DIRNAME/../../testdata/checkpoints
+    import-checkpoint -q --part lpips "$checkpoints/vgg16.pth" "$checkpoints/lpips.pth" -o lpips.safetensors
+    waves 2 1 20,17 > a.npy
+    waves 2 2 20,17 > b.npy
+    run -0 octmetrics lpips -w lpips.safetensors a.npy b.npy
+    [[ "${lines[0]}" =~ ^lpips\ [0-9.e-]+$ ]]
+    [ "${#lines[@]}" -eq 3 ]
+    all=$output
+    [ "$(octmetrics lpips -w lpips.safetensors --threads 1 b.npy - < a.npy)" = "$all" ]
+    run -0 octmetrics lpips -w lpips.safetensors --tsv a.npy a.npy
+    [ "$output" = $'lpips\t0\t0\t2\t' ]
+    run --separate-stderr octmetrics lpips a.npy b.npy
+    assert_trouble octmetrics "lpips takes the weights of VGG-16 and LPIPS: -w FILE"
+    run --separate-stderr octmetrics lpips -w lpips.safetensors --memory 10k a.npy b.npy
+    assert_trouble octmetrics "the smallest plan needs"
+    tensor-slice --range 0 a.npy | crop --to 1,15,17 > small.npy
+    run --separate-stderr octmetrics lpips -w lpips.safetensors small.npy small.npy
+    assert_trouble octmetrics "slices of 15x17 are smaller than the 16x16 that LPIPS takes"
 }
 
 @test "psnr and ssim of a shifted gray" {
@@ -116,7 +235,7 @@ sets() {
     [ "$output" = $'slice-difference\t0.4\t0.282842712\t2\t' ] # 0.2 and 0.6
     labels
     run -0 octmetrics dice --tsv a.npy b.npy
-    [ "$output" = $'dice\t0.333333333\t\t1\t' ]
+    [ "$output" = $'dice-1\t0.666666667\t\t1\t\ndice-7\t0\t\t1\t\ndice\t0.333333333\t\t1\t' ]
 }
 
 @test "a folder stands for its arrays, in the order of the names" {

@@ -96,5 +96,5 @@ setup() {
 @test "a phantom goes through the stages that take volumes" {
     "${eye[@]}" | pad --multiple 16,64,64 --replicate | downsample -f 2 | tensor-info |
         grep -qF 'u1 (8, 32, 32)'
-    [ "$("${eye[@]}" -n 2 | octmetrics tv | wc -l)" -eq 2 ]
+    [ "$("${eye[@]}" -n 2 | octmetrics tv | wc -l)" -eq 3 ]
 }

@@ -108,6 +108,13 @@ assert_png() {
     run -0 pipeline ablation "${flags[@]}" SEEN=real/1.npy
     run ! grep -E 'measured |octmetrics fid' <<< "$output"
     [ -s out/table.tsv ]
+    # All of it as a page, with the log that lies beside the weights.
+    printf 'step\tloss\n1\t2\n3\t1\n' > weights/ldm3d.tsv
+    pipeline ablation "${flags[@]}" SEEN=real/1.npy page
+    [ "$(grep -c '^<summary>weights/.*safetensors</summary>' out/page.html)" -eq 4 ]
+    grep -qF '<summary>weights/ldm3d.tsv</summary>' out/page.html
+    grep -qF '<summary>out/full/volume.npy</summary>' out/page.html
+    grep -qF "<td>global</td><td class=\"number\" title=\"$(cell global fid-encoder-intra)\">" out/page.html
 }
 
 @test "presets: stages in common are made once, and cost each preset" {

@@ -33,11 +33,12 @@ static struct measurement measure(enum measure_kind kind, bool background, const
     struct measure *measure;
     struct measurement result;
     struct error error = {""};
+    const struct measure_settings settings = {.background = background};
     int64_t count = array_slice_count(a);
     float *slice_a = calloc((size_t)count, sizeof *slice_a);
     float *slice_b = calloc((size_t)count, sizeof *slice_b);
     assert_true(slice_a && slice_b);
-    if (measure_begin(&measure, kind, background, a, b, &error) < 0)
+    if (measure_begin(&measure, kind, &settings, a, b, &error) < 0)
         fail_msg("%s", error.text);
     for (int64_t d = 0; d < array_slices(a); d++) {
         int64_t start = d * count;
@@ -45,7 +46,7 @@ static struct measurement measure(enum measure_kind kind, bool background, const
         if (b)
             array_to_f32((const char *)data_b + start * dtype_size(b->dtype), b->dtype, slice_b,
                          count);
-        measure_add(measure, slice_a, b ? slice_b : NULL);
+        assert_int_equal(measure_add(measure, slice_a, b ? slice_b : NULL, &error), 0);
     }
     measure_finish(measure, &result);
     free(slice_a);
@@ -265,6 +266,7 @@ static void test_refusals(void **state)
                        reals = describe(DTYPE_F32, 2, 11, 11);
     const struct array small = describe(DTYPE_U8, 2, 10, 11),
                        longer = describe(DTYPE_U8, 3, 11, 11);
+    const struct measure_settings settings = {.scales = SIMILARITY_SCALES};
     struct array map = bytes, labels = bytes, surfaces = reals;
     map.rank = 2;
     strcpy(labels.kind, "labels");
@@ -281,13 +283,14 @@ static void test_refusals(void **state)
         {MEASURE_DICE, &bytes, &reals, "dice measures labels"},
         {MEASURE_MAD, &bytes, &bytes, "mad measures surfaces"},
         {MEASURE_IOU, &bytes, &longer, "shapes differ: u1 (2, 11, 11) and u1 (3, 11, 11)"},
-        {MEASURE_SSIM, &small, &small, "smaller than SSIM's window"},
+        {MEASURE_SSIM, &small, &small, "10x11 are smaller than SSIM's window of 11x11"},
+        {MEASURE_MS_SSIM, &bytes, &bytes, "SSIM's window at the last scale of 176x176"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct measure *measure;
         struct error error = {""};
         assert_int_equal(
-            measure_begin(&measure, cases[i].kind, false, cases[i].a, cases[i].b, &error), -1);
+            measure_begin(&measure, cases[i].kind, &settings, cases[i].a, cases[i].b, &error), -1);
         if (!strstr(error.text, cases[i].reason))
             fail_msg("case %zu: %s", i, error.text);
     }
@@ -299,6 +302,7 @@ static void test_report(void **state)
     struct measurement_part part[2] = {{1, 0.5}, {12, 0.25}};
     const struct measurement parts = {.value = 0.375, .parts = 2, .part = part};
     const struct measurement infinite = {.value = INFINITY};
+    const struct measurement missing = {.value = 1, .left_out = 5};
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -307,6 +311,7 @@ static void test_report(void **state)
     report_text(out, "psnr", &infinite);
     assert_int_equal(report_json(out, "dice", 3, &parts, NULL), 0);
     assert_int_equal(report_json(out, "psnr", 0, &infinite, NULL), 0);
+    assert_int_equal(report_json(out, "mad", 0, &missing, NULL), 0);
     struct spread spread = {0};
     spread_add(&spread, 1);
     report_tsv(out, "tv", spread.mean, spread_deviation(&spread), spread.count, 0);
@@ -324,6 +329,7 @@ static void test_report(void **state)
                               "{\"measure\":\"dice\",\"array\":3,\"mean\":0.375,"
                               "\"parts\":{\"1\":0.5,\"12\":0.25}}\n"
                               "{\"measure\":\"psnr\",\"array\":0,\"value\":null}\n"
+                              "{\"measure\":\"mad\",\"array\":0,\"value\":1,\"left_out\":5}\n"
                               "tv\t1\t\t1\t\nnearest\t3\t2.64575131\t3\t4\n"
                               "fid-encoder-intra 1.5 of 30 and 20 slices\n"
                               "{\"measure\":\"fid-encoder-intra\",\"value\":1.5,"

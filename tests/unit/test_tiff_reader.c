@@ -287,11 +287,11 @@ static void test_reader_refusals(void **state)
 
     TIFF *tiff = TIFFOpen(path, "w");
     set_tags(tiff, &(struct layout_case){.bits = 8, .photometric = PHOTOMETRIC_RGB}, 0);
-    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 3);
+    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 4);
     TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-    TIFFWriteEncodedStrip(tiff, 0, samples, 3 * PIXELS);
+    TIFFWriteEncodedStrip(tiff, 0, samples, 4 * PIXELS);
     TIFFClose(tiff);
-    assert_refused(path, &as_stored, "page 1: colours or alpha, 3 samples a pixel; make it gray");
+    assert_refused(path, &as_stored, "page 1: colours or alpha, 4 samples a pixel; make it gray");
 
     const struct layout_case good = {.bits = 8, .photometric = 1, .pages = 2};
     write_layout(path, &good, samples);
