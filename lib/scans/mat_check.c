@@ -96,6 +96,18 @@ static int64_t check_element(const struct mat *mat, int64_t at)
     return is_array(mat, head) ? at + TAG + read_u32(start + 4, mat->big) : -1;
 }
 
+/* 5, 7 for version 7.3, or −1: what matio would take for version 4, and nothing that holds layers.
+ */
+static int find_version(const unsigned char header[HEADER], bool *big)
+{
+    *big = header[ENDIAN] == 'M' && header[ENDIAN + 1] == 'I';
+    bool little = header[ENDIAN] == 'I' && header[ENDIAN + 1] == 'M';
+    int major = header[VERSION + (*big ? 0 : 1)], minor = header[VERSION + (*big ? 1 : 0)];
+    if ((!*big && !little) || minor != 0)
+        return -1;
+    return major == 1 ? 5 : major == 2 ? 7 : -1;
+}
+
 int mat_check(const char *path, int64_t limit, struct error *error)
 {
     unsigned char header[HEADER];
@@ -106,11 +118,12 @@ int mat_check(const char *path, int64_t limit, struct error *error)
     int64_t at = HEADER;
     bool whole =
         fstat(fileno(mat.file), &status) == 0 && fread(header, 1, HEADER, mat.file) == HEADER;
-    mat.big = whole && header[ENDIAN] == 'M';
-    if (whole && header[VERSION + (mat.big ? 0 : 1)] == 1)
-        while (at >= 0 && at < status.st_size)
-            at = check_element(&mat, at);
-    whole = whole && at >= 0 && at <= status.st_size;
+    int version = whole ? find_version(header, &mat.big) : -1;
+    while (version == 5 && at >= 0 && at < status.st_size)
+        at = check_element(&mat, at);
+    whole = version == 5 && at >= 0 && at <= status.st_size;
     fclose(mat.file);
+    if (version == 7)
+        return error_set(error, "a MATLAB file of version 7.3, which is HDF5; save it with -v7");
     return whole ? 0 : error_set(error, "no MATLAB file of real arrays, or damaged or cut off");
 }

@@ -7,8 +7,9 @@
 
 #include <stdint.h>
 
-/* Refuse a file of version 5 that is cut, that holds anything but real arrays, or one of more than
- * `limit` bytes in double. Other versions pass. */
+/* Refuse what is no file of version 5 (MATLAB's -v6 and -v7 too), one that is cut, that holds
+ * anything but real arrays, or one of more than `limit` bytes in double. Version 7.3 is HDF5, whose
+ * library prints what it finds wrong; version 4 has no arrays of three axes. */
 int mat_check(const char *path, int64_t limit, struct error *error);
 
 #endif

@@ -53,15 +53,15 @@ static void test_turns(void **state)
 }
 
 /* Write a variable of class double, values counting in C order of `dims`. */
-static void write_mat(const char *path, const char *name, int rank, const size_t dims[],
-                      enum matio_compression compression)
+static void write_mat(const char *path, enum mat_ft version, const char *name, int rank,
+                      const size_t dims[], enum matio_compression compression)
 {
     static double values[SURFACES * D * W];
     for (int s = 0; s < SURFACES; s++)
         for (int d = 0; d < D; d++)
             for (int w = 0; w < W; w++) /* MATLAB's order */
                 values[s + SURFACES * (d + D * w)] = 100 * s + 10 * d + w + 0.5;
-    mat_t *file = Mat_CreateVer(path, NULL, MAT_FT_MAT5);
+    mat_t *file = Mat_CreateVer(path, NULL, version);
     matvar_t *variable =
         Mat_VarCreate(name, MAT_C_DOUBLE, MAT_T_DOUBLE, rank, (size_t *)dims, values, 0);
     assert_non_null(file);
@@ -91,7 +91,8 @@ static void test_layers(void **state)
         float *rows;
         int64_t shape[3];
         struct error error = {{0}};
-        write_mat(path, "Layer", 3, layer_dims, i ? MAT_COMPRESSION_ZLIB : MAT_COMPRESSION_NONE);
+        write_mat(path, MAT_FT_MAT5, "Layer", 3, layer_dims,
+                  i ? MAT_COMPRESSION_ZLIB : MAT_COMPRESSION_NONE);
         assert_int_equal(mat_layers_read(path, LIMIT, &rows, shape, &error), 0);
         assert_int_equal(shape[0], SURFACES);
         assert_int_equal(shape[1], D);
@@ -101,12 +102,21 @@ static void test_layers(void **state)
         free(rows);
         assert_int_equal(mat_layers_read(path, 8 * SURFACES * D * W - 1, &rows, shape, &error), -1);
     }
-    write_mat(path, "Layers", 3, layer_dims, MAT_COMPRESSION_NONE);
+    write_mat(path, MAT_FT_MAT5, "Layers", 3, layer_dims, MAT_COMPRESSION_NONE);
     refuse_mat(path, "without a variable Layer");
-    write_mat(path, "Layer", 2, layer_dims, MAT_COMPRESSION_NONE);
+    write_mat(path, MAT_FT_MAT5, "Layer", 2, layer_dims, MAT_COMPRESSION_NONE);
     refuse_mat(path, "not real of three axes");
     save_bytes(path, "no MATLAB file", 14);
     refuse_mat(path, "");
+    /* What is of version 4 holds no array of three axes; zeros of the size of a header are what
+     * matio takes for one. */
+    const size_t two[] = {2, 3};
+    write_mat(path, MAT_FT_MAT4, "Layer", 2, two, MAT_COMPRESSION_NONE);
+    refuse_mat(path, "no MATLAB file of real arrays");
+    save_bytes(path, (char[200]){0}, 200);
+    refuse_mat(path, "no MATLAB file of real arrays");
+    save_bytes(path, (char[200]){[125] = 2, [126] = 'I', [127] = 'M'}, 200);
+    refuse_mat(path, "version 7.3, which is HDF5; save it with -v7");
     unlink(path);
     refuse_mat(path, "No such file");
 }
@@ -119,7 +129,8 @@ static void test_broken_layers(void **state)
     const char *path = path_of("a.mat");
     for (int i = 0; i < 2; i++) {
         size_t size;
-        write_mat(path, "Layer", 3, layer_dims, i ? MAT_COMPRESSION_ZLIB : MAT_COMPRESSION_NONE);
+        write_mat(path, MAT_FT_MAT5, "Layer", 3, layer_dims,
+                  i ? MAT_COMPRESSION_ZLIB : MAT_COMPRESSION_NONE);
         unsigned char *file = load_bytes(path, &size);
         for (size_t length = 0; length < size; length += STEP) {
             save_bytes(path, file, length);
@@ -207,7 +218,7 @@ static int make_tree(void **state)
     write_bmp(below_root("Label/GT_Vein/10001.bmp"), D, W, 16 * 13 + 1); /* 0 at row 2, column 15 */
     write_bmp(below_root("OCTA_6M/GroundTruth/GT_CAVF/10002.bmp"), W, D, 7);
     write_bmp(below_root("OCTA_6mm/Projection Maps/OCT(FULL)/10001.bmp"), D, W, 9);
-    write_mat(below_root("GroundTruth/GT_Layers/10001.mat"), "Layer", 3, layer_dims,
+    write_mat(below_root("GroundTruth/GT_Layers/10001.mat"), MAT_FT_MAT5, "Layer", 3, layer_dims,
               MAT_COMPRESSION_ZLIB);
     return 0;
 }
