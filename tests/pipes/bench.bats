@@ -118,7 +118,7 @@ peak() {
 }
 
 @test "the long run extrapolates from slices that came out" {
-    "$bench/presets" --long 1 --shape 2,4,32,32 --steps 2 --global-steps 1 > long.md
+    "$bench/presets" --long 9 --shape 2,4,32,32 --steps 2 --global-steps 1 > long.md
     cat long.md
     grep -q '^- measured: global sampling, 1 steps' long.md
     grep -q '^- extrapolated: 1 more global steps and the other [0-9]* of 16 slices' long.md
