@@ -2,7 +2,7 @@
 # that these networks were not trained on. `make train-demo` makes such weights anew.
 #
 #   make -f pipelines/demo.mk COUNT=4 SEED=3
-#   make -f pipelines/demo.mk picture          docs/demo.png
+#   make -f pipelines/demo.mk picture          docs/demo.png and docs/demo-arcade.png
 
 TOP := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 BIN ?= $(TOP)/../bin
@@ -40,9 +40,11 @@ $(OUT)/phantom.npy: $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
 	$(PHANTOM) --clean $(OUT)/clean.npy -o $@
 
-# Three cuts of four volumes each.
+# Three cuts of four volumes each, and B-scans of them where the phantoms have their upper arcade.
 .PHONY: picture
 picture:
 	$(MAKE) --no-print-directory -f $(TOP)/synthesize.mk $(STAGES) OUT=$(OUT)/picture COUNT=4 \
 	    $(OUT)/picture/volume.npy
 	tensor-view --row --mode cuts -o $(TOP)/../docs/demo.png $(OUT)/picture/volume.npy
+	tensor-slice --range 10 $(OUT)/picture/volume.npy | tensor-view --row --mode montage --count 1 \
+	    --window=-1,0.2 -o $(TOP)/../docs/demo-arcade.png

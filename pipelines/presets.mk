@@ -8,7 +8,7 @@
 # presets have in common is made once, and counts for each of them.
 
 OUT ?= build/presets
-PRESETS ?= ddim-200 ddim-50 ddim-20 dpm-20 dpm-10 start-500 hop-3 dpm-10-hop-3
+PRESETS ?= ddim-200 ddim-50 ddim-20 dpm-20 dpm-10 start-500 hop-3 ddim-20-hop-3 dpm-10-hop-3
 
 SAMPLER_ddim-200 ?= --steps 200
 SAMPLER_ddim-50 ?= --steps 50
@@ -24,6 +24,7 @@ PRESET_dpm-20 ?= dpm-20 dpm-20 1
 PRESET_dpm-10 ?= dpm-10 dpm-10 1
 PRESET_start-500 ?= ddim-50 start-500 1
 PRESET_hop-3 ?= ddim-50 ddim-50 3
+PRESET_ddim-20-hop-3 ?= ddim-20 ddim-20 3
 PRESET_dpm-10-hop-3 ?= dpm-10 dpm-10 3
 
 ROWS := $(PRESETS)

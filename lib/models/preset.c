@@ -6,6 +6,6 @@
 
 const struct preset presets[] = {
     {SAMPLER_DDIM, DENOISER_DDIM_STEPS, 1},
-    {SAMPLER_DPM, 10, 3},
+    {SAMPLER_DDIM, 20, 3},
 };
 const char *const preset_names[] = {"paper", "fast", NULL};

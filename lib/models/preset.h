@@ -11,7 +11,7 @@ struct preset {
     int64_t hop; /* of the decoder's windows */
 };
 
-/* `paper`, and `fast`: the fastest that docs/pipelines.md finds within 2 % of the paper's Fréchet
+/* `paper`, and `fast`: the fastest that docs/pipelines.md finds within 2 % of the best Fréchet
  * distance. */
 extern const struct preset presets[];
 extern const char *const preset_names[]; /* of the same order; NULL ends them */

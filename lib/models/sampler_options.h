@@ -19,7 +19,7 @@ extern const char *const sampler_names[];
 #define SAMPLER_OPTIONS                                                                            \
     {.name = "preset", .type = OPTION_CHOICE, .target = &sampler_options.preset,                   \
      .choices = preset_names,                                                                      \
-     .meaning = "sampler and steps together: ddim with 200, or dpm++ with 10"},                    \
+     .meaning = "sampler and steps together: ddim with 200, or with 20"},                          \
     {.name = "sampler", .type = OPTION_CHOICE, .target = &sampler_options.sampler,                 \
      .choices = sampler_names, .unset = "the preset's",                                            \
      .meaning = "DDIM, ancestral DDPM, or DPM-Solver++(2M)"},                                      \

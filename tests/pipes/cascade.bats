@@ -90,10 +90,13 @@ spacing() {
 @test "--preset: sampler and steps, unless they are given" {
     local refine=(refine-slice -w refiner.safetensors refine-slice.npy)
     "${refine[@]}" --preset fast > fast.npy
-    "${refine[@]}" --sampler dpm++ --steps 10 > same.npy
+    "${refine[@]}" --sampler ddim --steps 20 > same.npy
     assert_same fast.npy same.npy
     "${refine[@]}" --preset fast --steps 4 > fast.npy
-    "${refine[@]}" --sampler dpm++ --steps 4 > same.npy
+    "${refine[@]}" --sampler ddim --steps 4 > same.npy
+    assert_same fast.npy same.npy
+    "${refine[@]}" --preset fast --sampler dpm++ > fast.npy
+    "${refine[@]}" --sampler dpm++ --steps 20 > same.npy
     assert_same fast.npy same.npy
     "${refine[@]}" --preset fast --sampler ddim > fast.npy
     "${refine[@]}" --preset paper > same.npy
