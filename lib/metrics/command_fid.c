@@ -30,6 +30,21 @@ static const struct plane {
     const char *axes;
 } planes[3] = {{INTRA, 1, 2, "(H,W)"}, {INTER, 0, 2, "(D,W)"}, {INTER, 1, 0, "(H,D)"}};
 
+/* Take slices (rows, columns); Inception's network is the same for all, where memory allows. */
+static int reopen(int64_t rows, int64_t columns, int64_t held)
+{
+    int64_t allowed = filter_settings.memory > held ? filter_settings.memory - held : 1;
+    if (features.rows && network == SLICE_INCEPTION) {
+        if (slice_features_reshape(&features, rows, columns, &filter->error))
+            return -1;
+        if (!filter_settings.memory || features.bytes <= allowed)
+            return 0;
+    }
+    slice_features_close(&features);
+    return slice_features_open(&features, network, weights, rows, columns,
+                               filter_settings.memory ? allowed : 0, &stage, &filter->error);
+}
+
 /* Plan the network for slices along an axis, unless it is planned for such already. `held` bytes
  * are taken beside it. */
 static void open_features(const struct array *in, int axis, int64_t held)
@@ -38,10 +53,7 @@ static void open_features(const struct array *in, int axis, int64_t held)
     int64_t rows = in->shape[plane->rows], columns = in->shape[plane->columns];
     if (features.rows == rows && features.columns == columns)
         return;
-    slice_features_close(&features);
-    int64_t allowed = filter_settings.memory > held ? filter_settings.memory - held : 1;
-    if (slice_features_open(&features, network, weights, rows, columns,
-                            filter_settings.memory ? allowed : 0, &stage, &filter->error))
+    if (reopen(rows, columns, held))
         filter_check(filter, error_prefix(&filter->error, "slices %s of %lldx%lld", plane->axes,
                                           (long long)rows, (long long)columns));
     stage_filter_plan(filter, &features.stage, features.bytes + held);
@@ -222,7 +234,6 @@ static void command_distance(const char *measure, bool moments, bool vectors,
             add_volume(set, &in);
     }
     command_done(filter, list);
-    stage_filter_peak(filter);
     slice_features_close(&features);
     weights_close(weights);
     for (int kind = 0; kind < KINDS; kind++) {
@@ -232,6 +243,7 @@ static void command_distance(const char *measure, bool moments, bool vectors,
         feature_set_close(&sets[0][kind]);
         feature_set_close(&sets[1][kind]);
     }
+    stage_filter_peak(filter);
 }
 
 void command_fid(struct filter *of, const struct command_settings *settings)

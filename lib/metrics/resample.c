@@ -99,7 +99,7 @@ int resample_frechet(const struct vectors *a, const struct vectors *b, uint64_t 
     return status;
 }
 
-/* Kernel inception distances of parts that `draw` makes. */
+/* Kernel inception distances of parts: subsets of `size` vectors; 0: drawn with replacement. */
 static int kid_parts(const struct vectors *a, const struct vectors *b, uint64_t seed, int64_t parts,
                      int64_t size, double *estimate, struct error *error)
 {

@@ -52,25 +52,29 @@ static int plan(struct slice_features *features, struct weights *weights,
     return 0;
 }
 
-static int allocate(struct slice_features *features, struct error *error)
+/* What slices (rows, columns) are resized from. */
+static int allocate_slice(struct slice_features *features, struct error *error)
 {
-    const struct stage *stage = &features->stage;
-    size_t batch = (size_t)features->batch, channels = (size_t)stage->out_c;
     int64_t rows = features->rows, columns = features->columns;
-    features->slices = calloc(batch * (size_t)features->input, sizeof *features->slices);
-    features->map =
-        calloc(batch * channels * (size_t)(stage->out_h * stage->out_w), sizeof *features->map);
-    features->mean = calloc(channels, sizeof *features->mean);
-    if (!features->slices || !features->map || !features->mean)
-        return error_set(error, "out of memory");
-    if (features->network != SLICE_INCEPTION)
-        return 0;
     const struct resize_size size = {
         {1, rows, columns}, {1, rows, columns}, {1, INCEPTION_SIZE, INCEPTION_SIZE}};
     features->slice = calloc((size_t)(rows * columns), sizeof *features->slice);
     if (!features->slice)
         return error_set(error, "out of memory");
     return resize_open(&features->resize, RESIZE_LINEAR, &size, error);
+}
+
+static int allocate(struct slice_features *features, struct error *error)
+{
+    const struct stage *stage = &features->stage;
+    size_t batch = (size_t)features->batch, channels = (size_t)stage->out_c;
+    features->slices = calloc(batch * (size_t)features->input, sizeof *features->slices);
+    features->map =
+        calloc(batch * channels * (size_t)(stage->out_h * stage->out_w), sizeof *features->map);
+    features->mean = calloc(channels, sizeof *features->mean);
+    if (!features->slices || !features->map || !features->mean)
+        return error_set(error, "out of memory");
+    return features->network == SLICE_INCEPTION ? allocate_slice(features, error) : 0;
 }
 
 /* Slices of a call where memory allows as many. */
@@ -103,12 +107,30 @@ int slice_features_open(struct slice_features *features, enum slice_network netw
     return 0;
 }
 
+static void free_slice(struct slice_features *features)
+{
+    resize_close(features->resize);
+    free(features->slice);
+    features->resize = NULL;
+    features->slice = NULL;
+}
+
+int slice_features_reshape(struct slice_features *features, int64_t rows, int64_t columns,
+                           struct error *error)
+{
+    int64_t more = rows * columns - features->rows * features->columns;
+    free_slice(features);
+    features->rows = rows;
+    features->columns = columns;
+    features->bytes += more * (int64_t)sizeof(float);
+    return allocate_slice(features, error);
+}
+
 void slice_features_close(struct slice_features *features)
 {
     stage_close(&features->stage);
-    resize_close(features->resize);
+    free_slice(features);
     free(features->slices);
-    free(features->slice);
     free(features->map);
     free(features->mean);
     *features = (struct slice_features){0};

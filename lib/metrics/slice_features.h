@@ -1,10 +1,13 @@
-/* Features of slices, the means over the last map of a network:
- *   encoder    the last hidden map of our 2-D encoder (lib/models/autoencoder2d.h), as many
- * features as the coarsest level has channels. The latent is made from that map by one convolution;
- * with 4 channels it would tell too little itself. Distances between them compare with one another
- * for the same weights only. inception  pool3 of the network of the Fréchet inception distance
- * (lib/models/inception.h), 2048 features. A slice is resized to 299×299, bilinear between the
- * centres of pixels, without filtering (align_corners=False, antialias=False), as pytorch-fid does.
+/* Features of slices, the means over the last map of a network.
+ *
+ * encoder: the last hidden map of our 2-D encoder (lib/models/autoencoder2d.h), as many features as
+ * the coarsest level has channels. The latent is made from that map by one convolution; with 4
+ * channels it would tell too little itself. Distances between these features compare with one
+ * another for the same weights only.
+ *
+ * inception: pool3 of the network of the Fréchet inception distance (lib/models/inception.h), 2048
+ * features. A slice is resized to 299×299, bilinear between the centres of pixels, without
+ * filtering (align_corners=False, antialias=False), as pytorch-fid does.
  *
  * Slices are gathered and go through the network some at a time; the features of a slice are the
  * same bit for bit whichever others go with it. */
@@ -43,6 +46,11 @@ int slice_features_open(struct slice_features *features, enum slice_network netw
                         struct weights *weights, int64_t rows, int64_t columns, int64_t memory,
                         const struct stage_settings *settings, struct error *error);
 void slice_features_close(struct slice_features *features); /* {0} is fine */
+
+/* For Inception's features: take slices (rows, columns) from now on, with the same network. None
+ * may wait. */
+int slice_features_reshape(struct slice_features *features, int64_t rows, int64_t columns,
+                           struct error *error);
 
 /* Where the caller puts the next slice (rows, columns), and the call that takes it: its features
  * are added to `set`, by a later call too. flush adds those of all slices that wait. */

@@ -76,9 +76,9 @@ static bool starts_as_stretch(const struct safetensor *tensor, struct start *sta
     return false;
 }
 
-/* A kernel before a batch norm whose statistics do not follow from the batch and a ReLU: the
- * variance of what it makes is kept where its weights' is 2/fan_in (He et al., ICCV 2015); by
- * PyTorch's default the Inception network's features would be 1e-8. */
+/* A kernel before a batch norm with statistics of its own, and a ReLU: with weights of variance
+ * 2/fan_in (He et al., ICCV 2015) maps keep their size; by PyTorch's default the features of the
+ * Inception network would be of order 1e-8. */
 static bool keeps_size(const struct safetensor *kernel, const struct safetensor *after)
 {
     return ends_with(kernel->name, ".conv.weight") && ends_with(after->name, ".bn.weight");
