@@ -71,17 +71,17 @@ static void take_slice(const float *volume, const int64_t *shape, int axis, int6
             *to++ = from[row * stride[plane->rows] + column * stride[plane->columns]];
 }
 
-/* Features that are kept, and what else is held, fit --memory. */
+/* What is kept of the features, and what else is held, fit --memory. */
 static void check_memory(int64_t held)
 {
     int64_t bytes = held + features.bytes;
     for (int set = 0; set < SETS; set++)
         for (int kind = 0; kind < KINDS; kind++)
-            bytes += sets[set][kind].room * sets[set][kind].features * (int64_t)sizeof(double);
+            bytes += feature_set_bytes(&sets[set][kind]);
     if (filter_settings.memory && bytes > filter_settings.memory)
         filter_fail(filter,
-                    "the features kept take %lld bytes with what else is held, beyond "
-                    "--memory",
+                    "what is kept of the features takes %lld bytes with what else is held, "
+                    "beyond --memory",
                     (long long)bytes);
 }
 

@@ -39,6 +39,12 @@ void feature_set_close(struct feature_set *set)
     *set = (struct feature_set){0};
 }
 
+int64_t feature_set_bytes(const struct feature_set *set)
+{
+    int64_t rows = set->room + (set->takes_moments ? set->features + MOMENTS_BLOCK + 2 : 0);
+    return rows * set->features * (int64_t)sizeof(double);
+}
+
 struct vectors feature_set_vectors(const struct feature_set *set)
 {
     return (struct vectors){set->features, set->count, set->vector, NULL};

@@ -19,6 +19,9 @@ int feature_set_add(struct feature_set *set, const double *vector, int64_t featu
                     struct error *error);
 void feature_set_close(struct feature_set *set); /* {0} is fine */
 
+/* Bytes that all this takes. */
+int64_t feature_set_bytes(const struct feature_set *set);
+
 /* The vectors that are kept, once each. */
 struct vectors feature_set_vectors(const struct feature_set *set);
 
