@@ -53,7 +53,7 @@ def main(form, weights, *paths):
     seconds = time.perf_counter() - start
     name = f"PyTorch {torch.__version__.split('+')[0]}, fp32, {form}"
     slices = sum(len(x) for x in features)
-    print(f"| {name:32s} | {seconds:8.3f} | {slices / seconds:8.1f} | {peak_mib():8.0f} | {value:.6g} |")
+    print(f"| {name:36s} | {seconds:8.3f} | {slices / seconds:8.4g} | {peak_mib():8.0f} | {value:.6g} |")
 
 
 if __name__ == "__main__":
