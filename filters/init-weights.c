@@ -100,10 +100,11 @@ static const struct option options[] = {
 static const struct program program = {
     .name = "init-weights",
     .purpose = "make fresh weights of a part of the cascade",
-    .operands = "autoencoder2d|nhae|ldm3d|refiner|multislice|discriminator",
+    .operands = "autoencoder2d|nhae|ldm3d|refiner|multislice|discriminator|inception",
     .details = "Writes a safetensors file with the authors' tensor names, with PyTorch's default "
                "initial distributions; the latent super-resolution of nhae starts as a linear "
-               "stretch. -o is required. Without options the sizes are the paper's.",
+               "stretch, and inception has He's distribution, so that features keep their size. "
+               "-o is required. Without options the sizes are the paper's.",
     .example = "init-weights ldm3d --width 32 --mult 1,2,2 --attention 2,4 --groups 8 -o "
                "ldm3d.safetensors",
     .options = options,

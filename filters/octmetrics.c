@@ -7,7 +7,8 @@
 #include <string.h>
 
 static bool json, tsv;
-static struct command_settings settings = {.scales = SIMILARITY_SCALES, .pairs = 1000};
+static struct command_settings settings = {
+    .scales = SIMILARITY_SCALES, .pairs = 1000, .subsets = 100, .subset_size = 1000};
 static struct option_shape factor = {1, {4}};
 
 /* clang-format off */
@@ -24,19 +25,26 @@ static const struct option options[] = {
      .high = SIMILARITY_SCALES, .meaning = "of ms-ssim: scales, fewer for small slices"},
     {.name = "pairs", .type = OPTION_INT, .target = &settings.pairs, .argument = "N", .low = 1,
      .high = 1e9, .meaning = "of ms-ssim-diversity: pairs to draw where there are more"},
-    {.name = "seed", .type = OPTION_INT, .target = &settings.seed, .argument = "S", .low = 0,
-     .high = 9e15, .meaning = "of ms-ssim-diversity: of what is drawn"},
     {.name = "features", .type = OPTION_CHOICE, .target = &settings.features,
      .choices = command_features,
-     .meaning = "of fid: those of the cascade's own 2-D encoder"},
+     .meaning = "of fid and kid: of which network; auto is the one that the weights are of"},
     {.name = "weights", .letter = 'w', .type = OPTION_STRING, .target = &filter_settings.weights,
-     .argument = "FILE", .unset = "none; fid and lpips take one",
-     .meaning = "safetensors file: of fid with a 2-D encoder (nhae, autoencoder2d), of lpips "
-                "with VGG-16 and LPIPS' linear layers"},
+     .argument = "FILE", .unset = "none; fid, kid and lpips take one",
+     .meaning = "safetensors file: of fid and kid with a 2-D encoder (nhae, autoencoder2d) or "
+                "Inception-v3, of lpips with VGG-16 and LPIPS' linear layers"},
     {.name = "ema", .type = OPTION_FLAG, .target = &filter_settings.ema,
-     .meaning = "of fid: use the averaged (EMA) weights of the file"},
+     .meaning = "of fid and kid: use the averaged (EMA) weights of the file"},
     {.name = "plane", .type = OPTION_CHOICE, .target = &settings.plane, .choices = command_planes,
-     .meaning = "of fid: which slices"},
+     .meaning = "of fid and kid: which slices"},
+    {.name = "bootstrap", .type = OPTION_INT, .target = &settings.bootstrap, .argument = "N",
+     .low = 0, .high = 100000, .unset = "no interval",
+     .meaning = "of fid and kid: 2.5 % and 97.5 % quantiles over N sets drawn with replacement"},
+    {.name = "subsets", .type = OPTION_INT, .target = &settings.subsets, .argument = "N", .low = 1,
+     .high = 100000, .meaning = "of kid: how many subsets it is the mean over"},
+    {.name = "subset-size", .type = OPTION_INT, .target = &settings.subset_size, .argument = "N",
+     .low = 2, .high = 1e6, .meaning = "of kid: slices of a subset, at most those of a set"},
+    {.name = "seed", .type = OPTION_INT, .target = &settings.seed, .argument = "S", .low = 0,
+     .high = 9e15, .meaning = "of ms-ssim-diversity, kid and --bootstrap: of what is drawn"},
     {.name = "factor", .letter = 'f', .type = OPTION_SHAPE, .target = &factor,
      .argument = "F|FD,FH,FW",
      .meaning = "of nearest: how much smaller the volumes are that it compares; 1 is as they are"},
@@ -68,30 +76,30 @@ static const struct program program = {
         "  lpips                  distance of VGG-16 features, mean over the slices\n"
         "  ms-ssim-diversity      mean ms-ssim over pairs of volumes of one set\n"
         "  fid                    Frechet distance of all slices of A to those of B\n"
+        "  kid                    kernel inception distance of the same\n"
         "  nearest                distance of each volume of A to the nearest of B\n\n"
-        "fid is |mean A - mean B|^2 + tr(cov A + cov B - 2 (cov A cov B)^1/2) of features of "
-        "slices. A slice's features are the last hidden map of the 2-D encoder in FILE, what its "
-        "conv_out reads (after norm and SiLU), averaged over the slice, in fp32: as many as the "
-        "encoder's coarsest level has channels. The line says fid-encoder-intra or "
-        "fid-encoder-inter: this is not the Frechet distance of Inception's features, and only "
-        "numbers of the same weights compare. intra is over the slices (H,W) along D, inter over "
-        "those along H and W, (D,W) and (H,D), all together; for inter one volume is held in "
-        "memory. Few slices give a larger distance than many of the same kind would; with fewer "
-        "than features a note says so.\n\n"
+        "fid and kid compare features of slices, in fp32: of Inception-v3 in the form in common "
+        "use, slices resized to 299x299, or of the cascade's own 2-D encoder. The line says "
+        "which, fid-inception-intra or fid-encoder-inter; only numbers of the same weights "
+        "compare. intra is over the slices (H,W) along D, inter over those along H and W, (D,W) "
+        "and (H,D), all together; for inter one volume is held in memory. kid and --bootstrap "
+        "keep the features of all slices, 8 bytes each.\n\n"
         "A line of text is the measure, the number of the class or surface or \"mean\", and the "
         "value; with several arrays lines with their mean, the sample standard deviation and the "
         "number of arrays follow. Classes that neither A nor B holds, and surfaces without a "
-        "position that is finite in both, have no value and do not count in means. Of fid the "
-        "numbers of slices follow the value; of nearest the lines are the number of the volume in "
-        "A, the distance, the number in B of the nearest and the file that holds it. Values "
-        "outside of [-1,1] count as they are. With --tsv a line is the measure, the value (the "
-        "mean over the arrays), the sample standard deviation over them, and how many arrays "
-        "(fid: slices, ms-ssim-diversity: pairs) of A and of B there were; what there is not is "
-        "left empty; classes and surfaces are measures of their own, dice-1.",
+        "position that is finite in both, have no value and do not count in means. Of fid and kid "
+        "the numbers of slices follow the value; of nearest the lines are the number of the "
+        "volume in A, the distance, the number in B of the nearest and the file that holds it. "
+        "Values outside of [-1,1] count as they are. With --tsv a line is the measure, the value "
+        "(the mean over the arrays), the sample standard deviation over them, and how many arrays "
+        "(fid, kid: slices, ms-ssim-diversity: pairs) of A and of B there were; what there is not "
+        "is left empty; classes and surfaces are measures of their own, dice-1. With --bootstrap "
+        "the ends of the interval are two columns more.",
     .example = "tiff-to-tensor eye.tif | octmetrics tv\n"
                "octmetrics dice --json truth.npy labels.npy\n"
                "octmetrics ms-ssim-diversity --pairs 100 --seed 1 synthetic/\n"
-               "octmetrics fid -w nhae.safetensors synthetic.npy scans/",
+               "octmetrics fid -w nhae.safetensors synthetic.npy scans/\n"
+               "octmetrics kid -w inception.safetensors synthetic.npy scans/",
     .options = options,
 };
 
@@ -128,12 +136,15 @@ int main(int argc, char **argv)
         command_diversity(&filter, &settings);
     else if (strcmp(name, "fid") == 0)
         command_fid(&filter, &settings);
+    else if (strcmp(name, "kid") == 0)
+        command_kid(&filter, &settings);
     else if (strcmp(name, "nearest") == 0)
         command_nearest(&filter, &settings);
     else
         filter_fail(&filter,
                     "%s: no such measure; there are tv, slice-difference, projection-difference, "
-                    "dice, iou, mad, psnr, ssim, ms-ssim, lpips, ms-ssim-diversity, fid, nearest",
+                    "dice, iou, mad, psnr, ssim, ms-ssim, lpips, ms-ssim-diversity, fid, kid, "
+                    "nearest",
                     name);
     return filter_finish(&filter);
 }

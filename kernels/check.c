@@ -89,6 +89,9 @@ static const char *check_kernels(const struct operation *o)
         if (c->first_channel + o->input[0].shape.c > w->shape[c->transposed ? 0 : 1])
             return "the kernel has fewer channels than the input";
     }
+    for (int i = 2; c->norm_epsilon > 0 && i < OPERATION_WEIGHTS; i++)
+        if (o->weights != OPERATION_WEIGHTS || !weight_is_vector(&o->weight[i], out))
+            return "a batch norm has four vectors of the output's channels";
     return out == o->output.shape.c ? NULL : "the kernels do not make the output's channels";
 }
 
@@ -119,6 +122,8 @@ const char *check_convolution(const struct operation *o)
         return "a convolution is of f32 to f32, or bf16 to bf16 or f32";
     if (c->mix && (!c->residual || c->parts != 1))
         return "a mix needs a residual and one kernel";
+    if (c->norm_epsilon > 0 && (c->mix || c->transposed || c->parts != 1))
+        return "a batch norm follows one kernel, neither transposed nor mixed";
     for (int a = 0; a < AXES; a++) {
         if (c->transposed && c->upsampled[a])
             return "a transposed convolution takes its input as it is";
@@ -134,8 +139,8 @@ const char *check_convolution(const struct operation *o)
 
 static bool is_plain(const struct convolution *c)
 {
-    return !c->transposed && !c->upsampled[AXIS_D] && !c->residual && !c->mix && c->parts == 1 &&
-           c->first_channel == 0;
+    return !c->transposed && !c->upsampled[AXIS_D] && !c->residual && !c->mix && !c->relu &&
+           !(c->norm_epsilon > 0) && c->parts == 1 && c->first_channel == 0;
 }
 
 /* The graph checks the maps it knows; the map between is none of them. */
@@ -304,4 +309,35 @@ const char *check_quantize(const struct operation *o)
     if (w->shape[0] < 1 || w->shape[0] > QUANTIZE_CODES)
         return "the codebook has no codes or too many";
     return NULL;
+}
+
+const char *check_pool(const struct operation *o)
+{
+    const struct pool *p = &o->pool;
+    struct shape in = o->input[0].shape, out = o->output.shape;
+    if (o->inputs != 1 || !tensor_is_f32(&o->input[0]) || !tensor_is_f32(&o->output))
+        return "pooled maps are channels-last f32";
+    if (p->size < 1 || p->stride < 1 || p->pad < 0 || p->pad >= p->size)
+        return "a window, its step and its padding do not fit together";
+    if (in.h + 2 * p->pad < p->size || in.w + 2 * p->pad < p->size)
+        return "the map is smaller than the window";
+    if (in.n != out.n || in.d != out.d || in.c != out.c || out.h != pool_extent(p, in.h) ||
+        out.w != pool_extent(p, in.w))
+        return "the pooled map does not follow from the map";
+    return NULL;
+}
+
+const char *check_concatenate(const struct operation *o)
+{
+    int64_t c = 0;
+    if (o->inputs < 1 || !tensor_is_activation(&o->output))
+        return "maps must be channels-last f32 or bf16";
+    for (int i = 0; i < o->inputs; i++) {
+        const struct tensor *t = &o->input[i];
+        if (!tensor_is_activation(t) || t->dtype != o->output.dtype ||
+            !tensor_same_map(t, &o->output))
+            return "the maps differ in more than their channels";
+        c += t->shape.c;
+    }
+    return c == o->output.shape.c ? NULL : "the maps' channels do not add up to the output's";
 }

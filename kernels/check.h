@@ -30,6 +30,8 @@ const char *check_attention(const struct operation *operation);
 const char *check_linear(const struct operation *operation);
 const char *check_timestep_embedding(const struct operation *operation);
 const char *check_quantize(const struct operation *operation);
+const char *check_pool(const struct operation *operation);
+const char *check_concatenate(const struct operation *operation);
 
 /* The extents of a resampling ×2 or by half from `in` to `out`. */
 const char *check_resampling(const struct tensor *in, const struct tensor *out,

@@ -54,6 +54,8 @@ enum operation_kind {
     OP_LINEAR,
     OP_TIMESTEP_EMBEDDING,
     OP_QUANTIZE,
+    OP_POOL,
+    OP_CONCATENATE,
     /* Differentiation: what a gradient is made of. */
     OP_CONVOLUTION_DATA,
     OP_CONVOLUTION_WEIGHTS,
@@ -99,12 +101,16 @@ enum padding { PADDING_ZERO, PADDING_REPLICATE };
  * (nearest ×2 upsampling, never stored). transposed: the input is padded first, then output extent
  * = (padded − 1)·stride − 2·crop + kernel, where crop is what frameworks call the padding of a
  * transposed convolution; crop ≥ kernel − stride, so that every output position sees only the
- * padded input. */
+ * padded input.
+ * norm_epsilon > 0: a batch norm follows, whose weight, bias, mean and variance are weights 2 to 5;
+ * it is folded into kernel and bias. Then there is one kernel, neither transposed nor mixed. relu:
+ * last of all, what is below 0 becomes 0. Both are for inference: they have no gradient. */
 struct convolution {
     int kernel[AXES], stride[AXES], pad_front[AXES], pad_back[AXES], crop[AXES];
     enum padding padding;
     bool upsampled[AXES];
-    bool transposed, residual, mix;
+    bool transposed, residual, mix, relu;
+    float norm_epsilon;
     int parts;
     int64_t first_channel, residual_slice;
 };
@@ -119,9 +125,9 @@ static inline int64_t convolution_extent(const struct convolution *c, int axis, 
 
 /* OP_CONVOLUTION_PAIR: convolution pair[0] of input 0 with kernel and bias in weights 0 and 1, then
  * pair[1] of its result, which has the input's type, with weights 2 and 3. Neither is transposed,
- * upsampled along d, or has residual, mix or parts. The result is, bit for bit, that of two
- * OP_CONVOLUTIONs that do not go through Winograd; but of the map between them, which may be the
- * largest of a network, only those slices are in memory that the second convolution sees for a
+ * upsampled along d, or has residual, mix, parts, norm or relu. The result is, bit for bit, that of
+ * two OP_CONVOLUTIONs that do not go through Winograd; but of the map between them, which may be
+ * the largest of a network, only those slices are in memory that the second convolution sees for a
  * batch of its slices: as many of these as make 2^14 outputs, at least one. */
 
 /* Resampling of maps: nearest-neighbour ×2 or mean of 2; d takes part only in 3-D networks. */
@@ -171,8 +177,24 @@ struct linear {
  * has, from to_slice_major.first_channel on.
  * OP_CAST: between f32 and bf16, to nearest, ties to even. No attributes.
  * OP_QUANTIZE: weight 0 is the codebook (codes, c); each pixel becomes its nearest code, searched
- * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32. */
+ * in f32 as Σ(z−e)², the lowest index wins. No attributes; input and output f32.
+ * OP_CONCATENATE: the channels of the inputs, channels-last maps of one type, one after another. No
+ * attributes. */
 enum { QUANTIZE_CODES = INT32_MAX - 4096 /* at most */ };
+
+/* OP_POOL: the maximum, or the mean, of size × size positions along h and w; what lies in the
+ * padding, which is below the size, counts for neither. f32. */
+enum pooling { POOL_MAXIMUM, POOL_MEAN };
+struct pool {
+    enum pooling pooling;
+    int size, stride, pad;
+};
+
+/* Extent of a pooled map along h or w. */
+static inline int64_t pool_extent(const struct pool *p, int64_t extent)
+{
+    return (extent + 2 * p->pad - p->size) / p->stride + 1;
+}
 
 /* See OP_TO_SLICE_MAJOR. */
 struct to_slice_major {
@@ -196,6 +218,7 @@ struct operation {
         struct attention attention;
         struct linear linear;
         struct to_slice_major to_slice_major;
+        struct pool pool;
         struct add add;
         struct fill fill;
         struct loss loss;

@@ -38,6 +38,8 @@ const struct backend *backend_cpu(void)
                    [OP_LINEAR] = &cpu_linear,
                    [OP_TIMESTEP_EMBEDDING] = &cpu_timestep_embedding,
                    [OP_QUANTIZE] = &cpu_quantize,
+                   [OP_POOL] = &cpu_pool,
+                   [OP_CONCATENATE] = &cpu_concatenate,
                    [OP_CONVOLUTION_DATA] = &cpu_convolution_data,
                    [OP_CONVOLUTION_WEIGHTS] = &cpu_convolution_weights,
                    [OP_MIX_GRADIENT] = &cpu_mix_gradient,

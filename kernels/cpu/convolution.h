@@ -44,6 +44,7 @@ struct convolution_state {
     float alpha, beta; /* output = alpha·conv + beta·residual */
     size_t bias;       /* offset in the prepared block */
     size_t wide;       /* offset in the scratch: kernels that are not f32 */
+    size_t scale;      /* offset in the scratch: of output channels, by the batch norm */
     const char *prepared;
 };
 
@@ -113,8 +114,8 @@ bool convolution_lines_suit(const struct operation *operation);
 /* Choose between BY_LINES and BY_LINES_SUMMED: depth, columns, taps, desk_bytes. */
 void convolution_lines_measure(struct convolution_state *state);
 
-/* A unit's sums to the outputs from element `at` on; of `sums` residual, output, dtype and beta are
- * filled in. */
+/* A unit's sums to the outputs from element `at` on; of `sums` residual, output, dtype, beta and
+ * relu are filled in. */
 void convolution_finish(const struct convolution_state *state, const struct convolution_maps *maps,
                         int64_t at, struct convolution_sums sums);
 

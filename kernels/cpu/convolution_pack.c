@@ -4,6 +4,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
 
+#include <math.h>
 #include <string.h>
 
 static void measure_taps(struct convolution_state *s)
@@ -43,6 +44,12 @@ static void measure_products(struct convolution_state *s, struct needs *needs)
     cpu_reserve(&needs->workspace, s->threads, s->desk_bytes);
 }
 
+/* Channels that a batch norm scales. */
+static int64_t norm_channels(const struct operation *o)
+{
+    return o->convolution.norm_epsilon > 0 ? o->output.shape.c : 0;
+}
+
 const char *convolution_measure(struct convolution_state *s, bool slicewise, struct needs *needs)
 {
     const struct operation *o = &s->operation;
@@ -64,6 +71,7 @@ const char *convolution_measure(struct convolution_state *s, bool slicewise, str
         needs->algorithm = "direct";
     }
     s->wide = cpu_reserve(&needs->scratch, kernel_taps_floats(o), sizeof(float));
+    s->scale = cpu_reserve(&needs->scratch, norm_channels(o), sizeof(float));
     s->bias = cpu_reserve(&needs->prepared, o->output.shape.c, sizeof(float));
     return NULL;
 }
@@ -79,6 +87,20 @@ static void pack_bias(const struct convolution_state *s, float *bias)
         for (int64_t i = 0; i < out; i++)
             bias[i] = b->rank ? s->alpha * bias[i] : 0.0f;
         bias += out;
+    }
+}
+
+/* The batch norm (weight, bias, mean, variance: weights 2 to 5) as a factor of each channel and
+ * what becomes of its bias. */
+static void fold_norm(const struct operation *o, float *scale, float *bias)
+{
+    for (int64_t i = 0; i < norm_channels(o); i++) {
+        float of[4];
+        for (int k = 0; k < 4; k++)
+            weight_to_f32(&o->weight[2 + k], i, 1, &of[k]);
+        double factor = of[0] / sqrt((double)of[3] + o->convolution.norm_epsilon);
+        scale[i] = (float)factor;
+        bias[i] = (float)(((double)bias[i] - of[2]) * factor + of[1]);
     }
 }
 
@@ -147,12 +169,19 @@ void convolution_pack(const struct convolution_state *s, const struct kernel_tap
 {
     const struct operation *o = &s->operation;
     const struct kernel_packed packed = packed_of(s);
+    float *scale = (float *)(void *)((char *)scratch + s->scale);
+    float *bias = (float *)(void *)((char *)prepared + s->bias);
+    struct kernel_taps scaled = *kernel;
+    pack_bias(s, bias);
+    if (norm_channels(o)) {
+        fold_norm(o, scale, bias);
+        scaled.scale = scale;
+    }
     if (s->winograd)
-        winograd_pack(s->winograd, kernel, prepared);
+        winograd_pack(s->winograd, &scaled, prepared);
     else if (by_lines(s))
-        pack_lines(s, kernel, prepared, scratch);
+        pack_lines(s, &scaled, prepared, scratch);
     else
-        kernel_taps_pack(kernel, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
+        kernel_taps_pack(&scaled, o->input[0].shape.c, o->output.shape.c, &packed, s->threads,
                          prepared, scratch);
-    pack_bias(s, (float *)(void *)((char *)prepared + s->bias));
 }

@@ -7,6 +7,8 @@ INLINE void finish_pixel(const struct convolution_sums *s, enum dtype dtype, int
                load_as(s->bias, DTYPE_F32, channel, count);
     if (s->residual)
         v += s->beta * load_as(s->residual, dtype, pixel * s->step + channel, count);
+    if (s->relu)
+        v = rectified(v);
     store_as(s->output, dtype, pixel * s->step + channel, v, count);
 }
 

@@ -147,6 +147,7 @@ void convolution_finish(const struct convolution_state *s, const struct convolut
     sums.output = (char *)maps->output + offset;
     sums.dtype = s->operation.output.dtype;
     sums.beta = s->beta;
+    sums.relu = s->operation.convolution.relu;
     simd()->convolution->finish(&sums);
 }
 

@@ -22,6 +22,8 @@ extern const struct kernel cpu_attention;
 extern const struct kernel cpu_linear;
 extern const struct kernel cpu_timestep_embedding;
 extern const struct kernel cpu_quantize;
+extern const struct kernel cpu_pool;
+extern const struct kernel cpu_concatenate;
 extern const struct kernel cpu_mix_gradient;
 extern const struct kernel cpu_group_norm_sums;
 extern const struct kernel cpu_group_norm_data;

@@ -105,6 +105,9 @@ void kernel_taps_gather(const struct kernel_taps *k, int64_t column, int64_t col
             simd()->convert->transpose(from, columns, rows * k->taps, k->factor, block, width,
                                        width);
     }
+    for (int64_t i = 0; k->scale && i < count * k->taps; i++)
+        for (int64_t j = 0; j < columns; j++)
+            to[i * width + j] *= k->scale[column + j];
 }
 
 /* Rows that are packed together: whole pairs. */

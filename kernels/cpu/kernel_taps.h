@@ -23,8 +23,9 @@ struct kernel_taps {
     struct kernel_part part[KERNEL_PARTS];
     int64_t taps;
     bool of_inputs;
-    bool mirrored; /* the last tap first */
-    float factor;  /* of all weights */
+    bool mirrored;      /* the last tap first */
+    float factor;       /* of all weights */
+    const float *scale; /* of each column's; NULL: 1 */
 };
 
 /* Floats that hold what of a convolution's kernels is not f32. */

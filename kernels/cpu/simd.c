@@ -14,7 +14,7 @@
         .group_norm_gradient = &group_norm_gradient_simd_##set, .resample = &resample_simd_##set,  \
         .attention = &attention_simd_##set, .linear = &linear_simd_##set,                          \
         .elementwise = &elementwise_simd_##set, .optimizer = &optimizer_simd_##set,                \
-        .quantize = &quantize_simd_##set,                                                          \
+        .quantize = &quantize_simd_##set, .pool = &pool_simd_##set,                                \
         .convolution = &convolution_simd_##set,                                                    \
         .convolution_lines = &convolution_lines_simd_##set,                                        \
         .convolution_weights = &convolution_weights_simd_##set, .winograd = &winograd_simd_##set   \

@@ -119,6 +119,12 @@ struct optimizer_simd {
     void (*average)(float *average, const float *value, float share, int64_t count);
 };
 
+/* `count` f32 rows of c channels: out = their maximum, or factor times their sum in that order. */
+struct pool_simd {
+    void (*maximum)(const float *const *rows, int count, int64_t c, float *out);
+    void (*sum)(const float *const *rows, int count, int64_t c, float factor, float *out);
+};
+
 struct quantize_simd {
     /* The index of the code nearest to `value` (c); codes are transposed, (c, count), and count is
      * a multiple of QUANTIZE_BLOCK. */
@@ -126,8 +132,9 @@ struct quantize_simd {
 };
 enum { QUANTIZE_BLOCK = 32 };
 
-/* Sums of pixels to a map: output = sum + bias + beta·residual for `channels` channels of `pixels`
- * pixels, `sum_step` and `step` elements apart. residual may be NULL or the output itself. */
+/* Sums of pixels to a map: output = sum + bias + beta·residual, with relu no less than 0, for
+ * `channels` channels of `pixels` pixels, `sum_step` and `step` elements apart. residual may be
+ * NULL or the output itself. */
 struct convolution_sums {
     const float *sums, *bias;
     const void *residual;
@@ -135,6 +142,7 @@ struct convolution_sums {
     enum dtype dtype; /* of residual and output */
     int64_t sum_step, step, pixels, channels;
     float beta;
+    bool relu;
 };
 
 struct convolution_simd {
@@ -219,14 +227,16 @@ struct winograd_pixels {
     int64_t row, column;
 };
 
-/* Where the outputs of a tile go: output = sum + bias + beta·addend, the first `rows` rows and
- * `columns` columns of 4×4. The addend may be the output itself, bias may be NULL. */
+/* Where the outputs of a tile go: output = sum + bias + beta·addend, with relu no less than 0, the
+ * first `rows` rows and `columns` columns of 4×4. The addend may be the output itself, bias may be
+ * NULL. */
 struct winograd_tile {
     struct winograd_pixels output, addend;
     const float *bias;
     int64_t channels;
     int rows, columns;
     float beta;
+    bool relu;
 };
 
 struct winograd_simd {
@@ -266,6 +276,7 @@ struct simd {
     const struct elementwise_simd *elementwise;
     const struct optimizer_simd *optimizer;
     const struct quantize_simd *quantize;
+    const struct pool_simd *pool;
     const struct convolution_simd *convolution;
     const struct convolution_lines_simd *convolution_lines;
     const struct convolution_weights_simd *convolution_weights;
@@ -282,6 +293,7 @@ struct simd {
     extern const struct elementwise_simd elementwise_simd_##set;                                   \
     extern const struct optimizer_simd optimizer_simd_##set;                                       \
     extern const struct quantize_simd quantize_simd_##set;                                         \
+    extern const struct pool_simd pool_simd_##set;                                                 \
     extern const struct convolution_simd convolution_simd_##set;                                   \
     extern const struct convolution_lines_simd convolution_lines_simd_##set;                       \
     extern const struct convolution_weights_simd convolution_weights_simd_##set;                   \

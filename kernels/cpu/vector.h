@@ -36,6 +36,7 @@ enum { PANEL = TILE_VECTORS * LANES, COLUMNS_MULTIPLE = 16 };
 /* A vector register of floats, and one that may lie at any address of a float array. */
 typedef float vector __attribute__((vector_size(LANES * 4)));
 typedef float vector_unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef uint32_t word_vector __attribute__((vector_size(LANES * 4)));
 
 INLINE vector load(const float *p)
 {
@@ -52,11 +53,16 @@ INLINE vector broadcast(float x)
     return x - (vector){0};
 }
 
+/* What is below 0 becomes 0; NaN stays. */
+INLINE vector rectified(vector v)
+{
+    return (vector)((word_vector)v & ~(word_vector)(v < 0.0f));
+}
+
 /* As many bf16 values; to f32, and back to nearest, ties to even (NaN stays a quiet NaN). */
 typedef uint16_t bf16_vector __attribute__((vector_size(LANES * 2)));
 typedef uint16_t bf16_vector_unaligned
     __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
-typedef uint32_t word_vector __attribute__((vector_size(LANES * 4)));
 
 INLINE vector widen(bf16_vector v)
 {

@@ -144,6 +144,7 @@ const char *winograd_create(struct winograd **winograd, const struct operation *
         .up = c->upsampled[AXIS_H],
         .pad = {c->pad_front[AXIS_D], c->pad_front[AXIS_H], c->pad_front[AXIS_W]},
         .replicate = c->padding == PADDING_REPLICATE,
+        .relu = c->relu,
         .row_tiles = blocks_of(o->output.shape.w, TILE),
         .tiles = blocks_of(o->output.shape.w, TILE) * blocks_of(o->output.shape.h, TILE),
         .in_part = even_block(o->input[0].shape.c, flat ? IN_2D : IN_3D, CHANNELS_MULTIPLE),

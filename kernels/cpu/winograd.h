@@ -15,8 +15,8 @@
 
 struct winograd;
 
-/* What one run reads and writes: output = conv + bias + beta·residual; residual may be NULL or
- * the output itself. */
+/* What one run reads and writes: output = conv + bias + beta·residual, then ReLU where the
+ * convolution has it; residual may be NULL or the output itself. */
 struct winograd_call {
     const void *input, *residual; /* input in its type, residual in the output's */
     const float *bias;

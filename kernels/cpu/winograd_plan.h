@@ -27,7 +27,7 @@ struct winograd {
     int phases;                /* 2: even and odd slices of an input upsampled along d */
     int up;                    /* 1: the input is upsampled along h and w */
     int64_t pad[AXES];
-    bool replicate;
+    bool replicate, relu;
     int64_t row_tiles, tiles;          /* in a row, in a slice */
     int64_t in_part, out_part;         /* channels of a part of the weights */
     int64_t block_slices, block_tiles; /* tiles of a block, in slices of a phase */

@@ -161,6 +161,7 @@ static void transform_outputs(const struct winograd *w, const struct winograd_ca
         .bias = first ? call->bias + out : NULL,
         .channels = at_most(columns, part->out + part->out_count - out),
         .beta = first ? call->beta : 1.0f,
+        .relu = last && w->relu,
     };
     for (int64_t k = 0; k < b->slices; k++)
         for (int64_t t = 0; t < b->tiles; t++) {

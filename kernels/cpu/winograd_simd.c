@@ -287,6 +287,8 @@ INLINE void output_vector(const struct winograd_tile *t, const enum dtype from, 
             if (t->addend.data)
                 v += t->beta * load_as(t->addend.data, from,
                                        i * t->addend.row + j * t->addend.column + c, count);
+            if (t->relu)
+                v = rectified(v);
             store_as(t->output.data, to, i * t->output.row + j * t->output.column + c, v, count);
         }
     }

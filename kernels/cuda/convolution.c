@@ -65,6 +65,8 @@ static const char *create(const struct operation *o, void **state, struct needs 
 {
     const struct convolution *c = &o->convolution;
     const char *why = check_convolution(o);
+    if (!why && (c->relu || c->norm_epsilon > 0))
+        why = "batch norm and ReLU within a convolution are the CPU's alone";
     struct convolution_state *s = why ? NULL : calloc(1, sizeof *s);
     if (!s)
         return why ? why : "out of memory";

@@ -2,6 +2,7 @@
 
 #include "lib/models/autoencoder2d.h"
 #include "lib/models/discriminator.h"
+#include "lib/models/inception.h"
 #include "lib/models/lpips.h"
 #include "lib/models/nhae.h"
 #include "lib/models/unet.h"
@@ -25,7 +26,7 @@ static const char *const anchors[][ANCHORS + 1] = {
     [PART_MULTISLICE] = {"decoder.conv_in_3d.weight"},
     [PART_AUTOENCODER2D] = {"encoder.conv_in.weight"},
     [PART_DISCRIMINATOR] = {"main.0.weight"},
-    [PART_INCEPTION] = {"Conv2d_1a_3x3.conv.weight"},
+    [PART_INCEPTION] = {inception_anchor},
     [PART_VGG16] = {"net.slice1.0.weight", torchvision},
     [PART_LPIPS] = {"net.slice1.0.weight", torchvision, "lin0.model.1.weight"},
 };
@@ -134,6 +135,24 @@ static int build_discriminator(struct builder *b, struct weights *found)
     return 0;
 }
 
+/* With its classes, which no measure reads. */
+static int build_inception(struct builder *b, struct weights *found)
+{
+    struct inception_config config;
+    struct weight weight;
+    if (inception_read(&config, found, b->error))
+        return -1;
+    int x = layer_input(b, 1, 1, INCEPTION_COLOURS, INCEPTION_LEAST, INCEPTION_LEAST);
+    inception_build(b, &config, layer_channels_last(b, &x, 1, true));
+    const struct safetensor *classes = weights_find(found, "fc.weight");
+    const int64_t shape[2] = {classes && classes->rank == 2 ? classes->shape[0] : 0,
+                              inception_features(&config)};
+    return weights_get(b->weights, "fc.weight", 2, shape, &weight, b->error) ||
+                   weights_get(b->weights, "fc.bias", 1, shape, &weight, b->error)
+               ? -1
+               : 0;
+}
+
 static int build_lpips(struct builder *b, struct weights *found)
 {
     struct lpips_config config;
@@ -161,7 +180,7 @@ static int build(struct builder *b, enum part part, struct weights *found)
     case PART_DISCRIMINATOR:
         return build_discriminator(b, found);
     case PART_INCEPTION:
-        return inception_declare(b->weights, found, b->error);
+        return build_inception(b, found);
     default:
         return build_lpips(b, found);
     }

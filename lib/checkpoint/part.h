@@ -38,9 +38,4 @@ bool part_has(enum part part, const char *name);
 int part_declare(struct weights **declared, enum part part, struct weights *found,
                  struct error *error);
 
-/* The network of pytorch-fid and torchvision, without auxiliary logits, BN statistics included
- * (Szegedy et al., "Rethinking the Inception architecture", 2015); into a list of weights_declare.
- * Widths are those of the paper times that of the first convolution over 32. */
-int inception_declare(struct weights *declared, struct weights *found, struct error *error);
-
 #endif

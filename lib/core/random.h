@@ -18,7 +18,8 @@ enum random_stage {
     RANDOM_WEIGHTS,      /* init-weights */
     RANDOM_TRAINING,
     RANDOM_PHANTOM,
-    RANDOM_PAIRS, /* of volumes, octmetrics */
+    RANDOM_PAIRS,    /* of volumes, octmetrics */
+    RANDOM_RESAMPLE, /* subsets and bootstraps of octmetrics */
 };
 
 struct random_key {

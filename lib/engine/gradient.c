@@ -96,6 +96,10 @@ static void convolution(struct differentiation *d, const struct operation *forwa
     struct operation o = *forward;
     const struct convolution *c = &forward->convolution;
     int kernels = 2 * c->parts;
+    if (c->relu || c->norm_epsilon > 0) {
+        fail(d, "a convolution with batch norm or ReLU has no gradient");
+        return;
+    }
     int cast = cast_like(d, dy, in[0]);
     if (wants_weights(forward, 0, kernels)) {
         o.kind = OP_CONVOLUTION_WEIGHTS;

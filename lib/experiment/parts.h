@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 /* A table with a row of names first, tab-separated; or with `facts` lines of octmetrics --tsv,
- * MEASURE VALUE [DEVIATION [COUNT [COUNT OF B]]]. Numbers are rounded to four digits, whole ones
- * stay; a column NAME-deviation behind NAME is written into its fields, "a ± b", b of two. */
+ * MEASURE VALUE [DEVIATION [COUNT [COUNT OF B [FROM TO]]]]. Numbers are rounded to four digits,
+ * whole ones stay; a column NAME-deviation behind NAME is written into its fields, "a ± b", b of
+ * two. */
 int experiment_table(FILE *out, const char *path, bool facts, struct error *error);
 
 /* The curves of a training log (lib/training/plot.h), a picture in SVG for each column over the

@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum { MOST_COLUMNS = 64, DIGITS = 4, DEVIATION_DIGITS = 2 };
-static const char *const fact_names[] = {"measure", "value", "deviation", "count", "count of B"};
+static const char *const fact_names[] = {"measure",    "value", "deviation", "count",
+                                         "count of B", "from",  "to"};
 static const char deviation[] = "-deviation";
 
 struct table {

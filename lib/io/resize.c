@@ -164,6 +164,11 @@ static bool wanted(const struct resize *resize)
     return false;
 }
 
+void resize_restart(struct resize *resize)
+{
+    resize->given = resize->taken = 0;
+}
+
 void resize_put(struct resize *resize, const float *slice)
 {
     const struct axis *height = &resize->axis[1], *width = &resize->axis[2];

@@ -29,6 +29,9 @@ int resize_open(struct resize **resize, enum resize_method method, const struct 
                 struct error *error);
 void resize_close(struct resize *resize);
 
+/* Begin with another volume of the same size. */
+void resize_restart(struct resize *resize);
+
 /* Give the next input slice (H,W). */
 void resize_put(struct resize *resize, const float *slice);
 

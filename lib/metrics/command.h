@@ -11,7 +11,7 @@
 enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_TSV };
 enum command_plane { PLANE_ALL, PLANE_INTRA, PLANE_INTER };
 extern const char *const command_planes[];   /* by enum command_plane */
-extern const char *const command_features[]; /* of the Fréchet distance */
+extern const char *const command_features[]; /* auto, then by enum slice_network */
 
 struct command_settings {
     enum report_format format;
@@ -19,9 +19,12 @@ struct command_settings {
     int variation;     /* of tv: enum total_variation_kind */
     int64_t scales;    /* of MS-SSIM */
     int64_t pairs;     /* of volumes that the diversity compares at most */
-    int64_t seed;      /* of their choice */
-    int plane;         /* of the Fréchet distance: enum command_plane */
+    int64_t seed;      /* of what is drawn */
+    int plane;         /* of distances of sets: enum command_plane */
     int features;      /* index into command_features */
+    int64_t bootstrap; /* sets drawn for an interval; 0: none */
+    int64_t subsets;   /* of kid, and slices of each at most */
+    int64_t subset_size;
     int64_t factor[3]; /* by which nearest makes volumes smaller, along D, H, W */
 };
 
@@ -34,10 +37,12 @@ void command_measure(struct filter *filter, enum measure_kind kind,
  * their number of volumes, then for each pair. */
 void command_diversity(struct filter *filter, const struct command_settings *settings);
 
-/* The Fréchet distance of features (slice_features.h) of the slices of two sets of volumes. Slices
- * (H,W) along D are intra; (D,W) along H and (H,D) along W, all together, inter. Held are a batch
- * of slices, for inter one volume, and the moments of the features. */
+/* The Fréchet distance, and the kernel inception distance, of features (slice_features.h) of the
+ * slices of two sets of volumes. Slices (H,W) along D are intra; (D,W) along H and (H,D) along W,
+ * all together, inter. Held are a batch of slices, for inter one volume, and of the features their
+ * moments; for the kernel inception distance and a bootstrap also the features themselves. */
 void command_fid(struct filter *filter, const struct command_settings *settings);
+void command_kid(struct filter *filter, const struct command_settings *settings);
 
 /* The nearest volume of B for each of A (nearest.h). Held are the small volumes of A and one of B.
  */

@@ -8,12 +8,23 @@
 
 #include <stdint.h>
 
-/* Mean and covariance of vectors that come one by one, in double. */
+enum { MOMENTS_BLOCK = 64 };
+
+/* Mean and covariance of vectors that come one by one, in double. Vectors wait until there are
+ * MOMENTS_BLOCK of them, so that the products of a block are one product of matrices. */
 struct moments {
+    int64_t features, count, held; /* vectors in all; those that wait */
+    double *mean;                  /* (features) of those that do not wait */
+    double *products; /* (features, features): Σ (x − mean)·(x − mean)ᵀ, of row i the
+                         columns up to i */
+    double *block;    /* (MOMENTS_BLOCK + 1, features) */
+};
+
+/* Vectors kept, and how often each of them counts. */
+struct vectors {
     int64_t features, count;
-    double *mean;     /* (features) of what was added */
-    double *products; /* (features, features): Σ (x − mean)·(x − mean)ᵀ */
-    double *offset;   /* (features) scratch */
+    const double *vector; /* (count, features) */
+    const double *times;  /* (count); whole numbers; NULL: once each */
 };
 
 int moments_open(struct moments *moments, int64_t features, struct error *error);
@@ -21,9 +32,16 @@ void moments_close(struct moments *moments); /* {0} is fine */
 
 void moments_add(struct moments *moments, const double *vector);
 
+/* Take in those that wait. */
+void moments_flush(struct moments *moments);
+
 /* The distance; covariances are products/(count − 1). One thread, so that the bits are the same on
  * any number of cores. Refused: fewer than two vectors in a set, different numbers of features. */
-int frechet_distance(const struct moments *a, const struct moments *b, double *distance,
-                     struct error *error);
+int frechet_distance(struct moments *a, struct moments *b, double *distance, struct error *error);
+
+/* The same of vectors. Where there are fewer than features they are, centred, factors of their
+ * covariances, which need not be made then. Several threads may call it at once. */
+int frechet_distance_vectors(const struct vectors *a, const struct vectors *b, double *distance,
+                             struct error *error);
 
 #endif

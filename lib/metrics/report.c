@@ -48,8 +48,8 @@ int report_json(FILE *out, const char *name, int64_t index, const struct measure
     return put_line(out, print(name, index, measurement), error);
 }
 
-void report_tsv(FILE *out, const char *name, double value, double deviation, int64_t count,
-                int64_t others)
+static void put_columns(FILE *out, const char *name, double value, double deviation, int64_t count,
+                        int64_t others)
 {
     fprintf(out, "%s\t%.9g\t", name, value);
     if (!isnan(deviation))
@@ -57,12 +57,17 @@ void report_tsv(FILE *out, const char *name, double value, double deviation, int
     fprintf(out, "\t%lld\t", (long long)count);
     if (others)
         fprintf(out, "%lld", (long long)others);
+}
+
+void report_tsv(FILE *out, const char *name, double value, double deviation, int64_t count,
+                int64_t others)
+{
+    put_columns(out, name, value, deviation, count, others);
     fprintf(out, "\n");
 }
 
-static void put_deviation(FILE *out, const struct spread *spread)
+static void put_deviation(FILE *out, double deviation)
 {
-    double deviation = spread_deviation(spread);
     if (!isnan(deviation))
         fprintf(out, " deviation %.9g", deviation);
 }
@@ -70,7 +75,7 @@ static void put_deviation(FILE *out, const struct spread *spread)
 static void put_spread(FILE *out, const struct spread *spread)
 {
     fprintf(out, " %.9g", spread->count ? spread->mean : NAN);
-    put_deviation(out, spread);
+    put_deviation(out, spread_deviation(spread));
     fprintf(out, " of %lld %s\n", (long long)spread->count,
             spread->count == 1 ? "array" : "arrays");
 }
@@ -126,7 +131,7 @@ int report_spreads_json(FILE *out, const char *name, const struct spreads *sprea
 void report_pairs_text(FILE *out, const char *name, const struct spread *spread, int64_t volumes)
 {
     fprintf(out, "%s %.9g", name, spread->mean);
-    put_deviation(out, spread);
+    put_deviation(out, spread_deviation(spread));
     fprintf(out, " of %lld %s of %lld volumes\n", (long long)spread->count,
             spread->count == 1 ? "pair" : "pairs", (long long)volumes);
 }
@@ -145,26 +150,47 @@ int report_pairs_json(FILE *out, const char *name, const struct spread *spread, 
     return put_line(out, text, error);
 }
 
-void report_distance_text(FILE *out, const char *name, double value, const int64_t slices[2])
+void report_distance_text(FILE *out, const struct distance_report *r)
 {
-    fprintf(out, "%s %.9g of %lld and %lld slices\n", name, value, (long long)slices[0],
-            (long long)slices[1]);
+    fprintf(out, "%s %.9g", r->name, r->value);
+    put_deviation(out, r->deviation);
+    if (!isnan(r->interval[0]))
+        fprintf(out, " interval %.9g %.9g", r->interval[0], r->interval[1]);
+    fprintf(out, " of %lld and %lld slices\n", (long long)r->slices[0], (long long)r->slices[1]);
 }
 
-int report_distance_json(FILE *out, const char *name, double value, const int64_t slices[2],
-                         int64_t features, struct error *error)
+/* Add a list of two numbers to an object. */
+static bool add_pair(cJSON *object, const char *name, double a, double b)
+{
+    cJSON *list = cJSON_CreateDoubleArray((double[]){a, b}, 2);
+    if (list && cJSON_AddItemToObject(object, name, list))
+        return true;
+    cJSON_Delete(list);
+    return false;
+}
+
+int report_distance_json(FILE *out, const struct distance_report *r, struct error *error)
 {
     cJSON *object = cJSON_CreateObject();
-    cJSON *list = cJSON_CreateDoubleArray((double[]){(double)slices[0], (double)slices[1]}, 2);
-    bool made = cJSON_AddStringToObject(object, "measure", name) &&
-                cJSON_AddNumberToObject(object, "value", value) && list;
-    made = made && cJSON_AddItemToObject(object, "slices", list);
-    if (!made)
-        cJSON_Delete(list);
-    made = made && cJSON_AddNumberToObject(object, "features", (double)features);
+    bool made = cJSON_AddStringToObject(object, "measure", r->name) &&
+                cJSON_AddNumberToObject(object, "value", r->value);
+    if (made && !isnan(r->deviation))
+        made = cJSON_AddNumberToObject(object, "deviation", r->deviation) != NULL;
+    if (made && !isnan(r->interval[0]))
+        made = add_pair(object, "interval", r->interval[0], r->interval[1]);
+    made = made && add_pair(object, "slices", (double)r->slices[0], (double)r->slices[1]) &&
+           cJSON_AddNumberToObject(object, "features", (double)r->features);
     char *text = made ? cJSON_PrintUnformatted(object) : NULL;
     cJSON_Delete(object);
     return put_line(out, text, error);
+}
+
+void report_distance_tsv(FILE *out, const struct distance_report *r)
+{
+    put_columns(out, r->name, r->value, r->deviation, r->slices[0], r->slices[1]);
+    if (!isnan(r->interval[0]))
+        fprintf(out, "\t%.9g\t%.9g", r->interval[0], r->interval[1]);
+    fprintf(out, "\n");
 }
 
 void report_nearest_text(FILE *out, int64_t index, const struct nearest_volume *volume)

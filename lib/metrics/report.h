@@ -37,11 +37,18 @@ void report_pairs_text(FILE *out, const char *name, const struct spread *spread,
 int report_pairs_json(FILE *out, const char *name, const struct spread *spread, int64_t volumes,
                       struct error *error);
 
-/* A distance between sets of so many slices: "NAME VALUE of COUNT and OTHERS slices" and
- * {"measure":NAME,"value":VALUE,"slices":[COUNT,OTHERS],"features":FEATURES}. */
-void report_distance_text(FILE *out, const char *name, double value, const int64_t slices[2]);
-int report_distance_json(FILE *out, const char *name, double value, const int64_t slices[2],
-                         int64_t features, struct error *error);
+/* A distance between sets of so many slices: "NAME VALUE deviation DEVIATION interval LOW HIGH of
+ * COUNT and OTHERS slices", {"measure":NAME,"value":VALUE,"deviation":DEVIATION,"interval":[LOW,
+ * HIGH],"slices":[COUNT,OTHERS],"features":FEATURES}, and a line of report_tsv with two columns
+ * more, LOW and HIGH. Without a deviation or an interval that is left out. */
+struct distance_report {
+    const char *name;
+    double value, deviation, interval[2]; /* NaN: none */
+    int64_t slices[2], features;
+};
+void report_distance_text(FILE *out, const struct distance_report *report);
+int report_distance_json(FILE *out, const struct distance_report *report, struct error *error);
+void report_distance_tsv(FILE *out, const struct distance_report *report);
 
 /* "nearest INDEX DISTANCE MATCH INPUT" and {"measure":"nearest","array":INDEX,"value":DISTANCE,
  * "match":MATCH,"input":INPUT}. */

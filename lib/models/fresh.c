@@ -1,14 +1,15 @@
 #include "lib/models/fresh.h"
 #include "lib/models/autoencoder2d.h"
 #include "lib/models/discriminator.h"
+#include "lib/models/inception.h"
 #include "lib/models/nhae.h"
 #include "lib/models/unet.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *const fresh_parts[] = {"autoencoder2d", "nhae",          "ldm3d", "refiner",
-                                   "multislice",    "discriminator", NULL};
+const char *const fresh_parts[] = {"autoencoder2d", "nhae",          "ldm3d",     "refiner",
+                                   "multislice",    "discriminator", "inception", NULL};
 
 /* The paper's sizes (MODEL.md), by part. */
 static const struct fresh_settings paper[] = {
@@ -36,6 +37,7 @@ static const struct fresh_settings paper[] = {
     [FRESH_MULTISLICE] =
         {.width = 128, .mults = 4, .mult = {1, 2, 4, 4}, .blocks = 2, .codes = 16384},
     [FRESH_DISCRIMINATOR] = {.width = 64, .mults = 3, .mult = {1, 2, 4}},
+    [FRESH_INCEPTION] = {.width = INCEPTION_WIDTH},
 };
 
 enum { LATENT_CHANNELS = 4, PAPER_HEADS = 8, PAPER_GROUPS = 32 };
@@ -137,14 +139,28 @@ static void build_discriminator(struct builder *b, const struct fresh_settings *
     discriminator_build(b, &config, layer_channels_last(b, &x, 1, false));
 }
 
+static void build_inception(struct builder *b, const struct fresh_settings *s)
+{
+    struct inception_config config = {.width = s->width};
+    if (s->width % 2 || s->width > INCEPTION_WIDTH) {
+        layer_fail(b, "a width of %lld: the Inception network's is even and %d at most",
+                   (long long)s->width, INCEPTION_WIDTH);
+        return;
+    }
+    weights_anchor(b->weights, "", "", "", NULL);
+    int x = layer_input(b, 1, 1, INCEPTION_COLOURS, INCEPTION_LEAST, INCEPTION_LEAST);
+    inception_build(b, &config, layer_channels_last(b, &x, 1, true));
+}
+
 static int declare_metadata(struct weights *w, const struct fresh_settings *s)
 {
     char heads[24], groups[24];
     snprintf(heads, sizeof heads, "%lld", (long long)s->heads);
     snprintf(groups, sizeof groups, "%lld", (long long)s->groups);
     bool unet = s->part == FRESH_LDM3D || s->part == FRESH_REFINER;
+    bool grouped = s->part != FRESH_DISCRIMINATOR && s->part != FRESH_INCEPTION;
     return (unet && weights_declare_metadata(w, "heads", heads)) ||
-                   (s->part != FRESH_DISCRIMINATOR && weights_declare_metadata(w, "groups", groups))
+                   (grouped && weights_declare_metadata(w, "groups", groups))
                ? -1
                : 0;
 }
@@ -160,6 +176,8 @@ int fresh_declare(struct weights **weights, struct fresh_settings *s, struct err
         build_unet(&b, s);
     } else if (s->part == FRESH_DISCRIMINATOR) {
         build_discriminator(&b, s);
+    } else if (s->part == FRESH_INCEPTION) {
+        build_inception(&b, s);
     } else if (s->part == FRESH_NHAE) {
         build_nhae(&b, s);
     } else {

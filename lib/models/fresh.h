@@ -11,6 +11,7 @@ enum fresh_part {
     FRESH_REFINER,       /* slice refiner */
     FRESH_MULTISLICE,    /* decoder with 3-D adaptors, and its quantizer */
     FRESH_DISCRIMINATOR, /* PatchGAN, for training auto-encoders */
+    FRESH_INCEPTION,     /* Inception-v3, whose features measures read */
 };
 extern const char *const fresh_parts[]; /* names in that order, NULL at the end */
 

@@ -76,8 +76,17 @@ static bool starts_as_stretch(const struct safetensor *tensor, struct start *sta
     return false;
 }
 
-/* before: the tensor listed before this one; a bias follows its weight. */
-static struct start start_of(const struct safetensor *tensor, const struct safetensor *before)
+/* A kernel before a batch norm with statistics of its own, and a ReLU: with weights of variance
+ * 2/fan_in (He et al., ICCV 2015) maps keep their size; by PyTorch's default the features of the
+ * Inception network would be of order 1e-8. */
+static bool keeps_size(const struct safetensor *kernel, const struct safetensor *after)
+{
+    return ends_with(kernel->name, ".conv.weight") && ends_with(after->name, ".bn.weight");
+}
+
+/* before, after: the tensors listed before this one, where a bias has its weight, and after it. */
+static struct start start_of(const struct safetensor *tensor, const struct safetensor *before,
+                             const struct safetensor *after)
 {
     struct start start;
     if (starts_as_stretch(tensor, &start))
@@ -89,7 +98,7 @@ static struct start start_of(const struct safetensor *tensor, const struct safet
     if (ends_with(tensor->name, "running_mean"))
         return (struct start){CONSTANT, 0};
     if (tensor->rank > 1)
-        return (struct start){UNIFORM, bound(tensor)};
+        return (struct start){UNIFORM, bound(tensor) * (keeps_size(tensor, after) ? sqrtf(6) : 1)};
     if (ends_with(tensor->name, ".bias") && before->rank > 1)
         return (struct start){UNIFORM, bound(before)};
     return (struct start){CONSTANT, ends_with(tensor->name, ".bias") ? 0 : 1};
@@ -168,7 +177,8 @@ static int write_all(struct safetensors_writer *writer, const struct weights *we
     int status = buffer ? 0 : error_set(error, "out of memory");
     for (int64_t i = 0; i < count && !status; i++) {
         const struct safetensor *known = from ? safetensors_find(from, list[i].name) : NULL;
-        struct start start = start_of(&list[i], &list[i ? i - 1 : 0]);
+        struct start start =
+            start_of(&list[i], &list[i ? i - 1 : 0], &list[i + 1 < count ? i + 1 : i]);
         status = known ? copy_tensor(writer, &list[i], known, buffer, error)
                        : write_tensor(writer, &list[i], start, seed, buffer, error);
     }

@@ -338,3 +338,24 @@ int layer_quantize(struct builder *b, int z, const char *key, int64_t codes)
     layer_weight(b, key, 2, (const int64_t[]){codes, o.output.shape.c}, &o);
     return layer_add(b, &o, &z, 1, key);
 }
+
+int layer_pool(struct builder *b, int x, struct pool pool)
+{
+    if (b->failed)
+        return -1;
+    struct operation o = {.kind = OP_POOL, .output = graph_tensor(b->graph, x)};
+    o.pool = pool;
+    o.output.shape.h = pool_extent(&pool, o.output.shape.h);
+    o.output.shape.w = pool_extent(&pool, o.output.shape.w);
+    return layer_add(b, &o, &x, 1, "pooling");
+}
+
+int layer_concatenate(struct builder *b, const int *maps, int count)
+{
+    if (b->failed)
+        return -1;
+    struct operation o = {.kind = OP_CONCATENATE, .output = graph_tensor(b->graph, maps[0])};
+    for (int i = 1; i < count; i++)
+        o.output.shape.c += layer_channels(b, maps[i]);
+    return layer_add(b, &o, maps, count, "concatenation");
+}

@@ -87,6 +87,11 @@ int layer_timestep_embedding(struct builder *b, int timesteps, int64_t width);
 /* Nearest of `codes` codes of the codebook under key. z and the result are f32. */
 int layer_quantize(struct builder *b, int z, const char *key, int64_t codes);
 
+/* Maximum or mean of windows (kernels/operation.h); x is f32. */
+int layer_pool(struct builder *b, int x, struct pool pool);
+/* The channels of up to OPERATION_INPUTS maps one after another, stored. */
+int layer_concatenate(struct builder *b, const int *maps, int count);
+
 /* For layers elsewhere: add the next weight, and where its gradient goes, to an operation; add the
  * operation to the graph. */
 void layer_weight(struct builder *b, const char *key, int rank, const int64_t *shape,

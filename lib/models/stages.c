@@ -1,6 +1,7 @@
 #include "lib/models/stages.h"
 #include "lib/engine/upsampling.h"
 #include "lib/models/autoencoder2d.h"
+#include "lib/models/inception.h"
 #include "lib/models/loss_layers.h"
 #include "lib/models/lpips.h"
 #include "lib/models/nhae.h"
@@ -99,6 +100,24 @@ int stage_encode2d_features(struct stage *stage, struct weights *weights, int64_
                             int64_t w, const struct stage_settings *settings, struct error *error)
 {
     return encode_slices(stage, weights, slices, h, w, encoder2d_features_build, settings, error);
+}
+
+int stage_inception(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                    int64_t w, const struct stage_settings *settings, struct error *error)
+{
+    struct inception_config config;
+    struct builder b;
+    if (inception_read(&config, weights, error))
+        return -1;
+    if (h < INCEPTION_LEAST || w < INCEPTION_LEAST)
+        return error_set(error, "slices of %lldx%lld are below the Inception network's %dx%d",
+                         (long long)h, (long long)w, INCEPTION_LEAST, INCEPTION_LEAST);
+    if (start(&b, weights, DTYPE_F32, error))
+        return -1;
+    int grey = layer_input(&b, slices, 1, 1, h, w);
+    int x = layer_channels_last(&b, (const int[INCEPTION_COLOURS]){grey, grey, grey},
+                                INCEPTION_COLOURS, true);
+    return finish(stage, &b, inception_build(&b, &config, x), settings, error);
 }
 
 static int check_channels(int64_t channels, int64_t wanted, struct error *error)

@@ -33,6 +33,11 @@ int stage_encode2d(struct stage *stage, struct weights *weights, int64_t slices,
 int stage_encode2d_features(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
                             int64_t w, const struct stage_settings *settings, struct error *error);
 
+/* Slices (slices, h, w) in [−1,1], grey as three equal colours → the last map of the Inception
+ * network (inception.h): (slices, 2048, h', w'), 8×8 of 299×299. The graph is f32. */
+int stage_inception(struct stage *stage, struct weights *weights, int64_t slices, int64_t h,
+                    int64_t w, const struct stage_settings *settings, struct error *error);
+
 /* z (d, c, h, w) → z_sr (8d, c, h, w) with three levels; always f32. */
 int stage_latent_sr(struct stage *stage, struct weights *weights, int64_t d, int64_t c, int64_t h,
                     int64_t w, const struct stage_settings *settings, struct error *error);

@@ -1,6 +1,7 @@
 /* bench - time one network of the cascade at its full size, with random input, and say where the
  * time goes. One network a process, so that the process's peak memory is that network's. */
 #include "lib/core/version.h"
+#include "lib/models/inception.h"
 #include "lib/models/stage_filter.h"
 #include "pipelines/bench/paths.h"
 #include "pipelines/bench/peak.h"
@@ -42,7 +43,7 @@ static const struct option options[] = {
      .argument = "N",
      .low = 1,
      .high = 4096,
-     .meaning = "slices of the refiner at a time"},
+     .meaning = "slices of the refiner and of inception at a time"},
     {.name = "repetitions",
      .type = OPTION_INT,
      .target = &effort.repetitions,
@@ -115,7 +116,8 @@ static const struct option options[] = {
 static const struct program program = {
     .name = "bench",
     .purpose = "time one network at its full size",
-    .operands = "machine|diffusion3d|refiner|multislice|decoder2d|encoder2d|encoder3d|latent-sr",
+    .operands = "machine|diffusion3d|refiner|multislice|decoder2d|encoder2d|encoder3d|latent-sr|"
+                "inception",
     .details = "A row of pipelines/bench/run's table: GFLOP/s counts the multiplications and "
                "additions of the dense convolutions, linear layers and attention, whatever "
                "algorithm is used. machine says what it runs on, and measures what that can do at "
@@ -145,6 +147,9 @@ static int open_stage(struct stage *stage, const char *name, struct weights *wei
         return stage_encode3d(stage, weights, thumbnail, thumbnail, thumbnail, &settings, error);
     if (!strcmp(name, "latent-sr"))
         return stage_latent_sr(stage, weights, latent, CHANNELS, latent, latent, &settings, error);
+    if (!strcmp(name, "inception"))
+        return stage_inception(stage, weights, batch, INCEPTION_SIZE, INCEPTION_SIZE, &settings,
+                               error);
     return error_set(error, "%s is no network; networks are %s", name, program.operands);
 }
 

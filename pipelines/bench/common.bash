@@ -14,6 +14,18 @@ use_weights() {
     done
 }
 
+# describe_machine: lines that say what $BENCH runs on, of which commit, and what it can do at most.
+describe_machine() {
+    echo "date: $(date -u +%F)"
+    echo "commit: $(git -C "$here" describe --always --dirty --abbrev=12 2> /dev/null || echo unknown)"
+    echo "processor: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+    echo "cores: $(nproc)"
+    echo "memory: $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 2^20 }' /proc/meminfo)"
+    echo "system: $(. /etc/os-release && echo "$PRETTY_NAME"), $(uname -sr)"
+    echo "load average at the start: $(cut -d ' ' -f 1 /proc/loadavg)"
+    "$BENCH" machine
+}
+
 # seconds COMMAND...: how long it takes.
 seconds() {
     local start=$EPOCHREALTIME

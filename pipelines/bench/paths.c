@@ -119,9 +119,14 @@ static double rms_error(struct filter *filter, const struct operation *o, const 
     return sqrt(differences / squares);
 }
 
-/* Run one layer by itself; what it adds its result to is zero. */
-static double layer_error(struct filter *filter, const struct operation *o)
+/* Run one layer by itself: its sums, without a batch norm or ReLU; what it adds its result to is
+ * zero. */
+static double layer_error(struct filter *filter, const struct operation *layer)
 {
+    struct operation sums = *layer;
+    const struct operation *o = &sums;
+    sums.convolution.norm_epsilon = 0;
+    sums.convolution.relu = false;
     enum { INPUT, OUTPUT, PREPARED, SCRATCH, WORKSPACE, BLOCKS };
     const struct backend *backend = backend_cpu();
     const struct kernel *kernel = backend->kernel[OP_CONVOLUTION];

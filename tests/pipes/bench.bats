@@ -126,3 +126,15 @@ peak() {
     run -1 --separate-stderr "$bench/presets" --long 0 --shape 2,4,32,32
     [[ "$stderr" == *"no slice came out"* ]]
 }
+
+@test "the benchmark of distances of sets, on a narrow network" {
+    init-weights inception --width 2 -o inception.safetensors
+    WEIGHTS=inception.safetensors PYTHON=false "$bench/fid" --slices 3 --size 32 --quick > fid.md
+    cat fid.md
+    grep -q "^- fp32 peak: " fid.md
+    cells fid.md "Distances of sets" > rows
+    [ "$(wc -l < rows)" -eq 3 ]
+    # Rates of six slices, and a peak.
+    awk -F '|' '$4 == 0 || $4 * $3 > 6.6 || $4 * $3 < 5.4 || $5 == 0 || $6 == "" { exit 1 }' rows
+    [ "$(grep -c '^|inception|fp32|' <(cells fid.md "Inception network"))" -ge 20 ]
+}

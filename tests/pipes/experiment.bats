@@ -7,7 +7,7 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || return
     mkdir -p run/full
     printf 'row\ttv\ttv-deviation\tseconds\nfull\t73.21987\t2.71828\t12\nreal <b>&"\t178.8\t\t\n' > run/table.tsv
-    printf 'tv\t73.21987\t2.71828\t4\t\nfid-encoder-intra\t0.0183\t\t48\t24\n' > run/full/facts.tsv
+    printf 'tv\t73.21987\t2.71828\t4\t\nfid-encoder-intra\t0.0183\t\t48\t24\t0.017\t0.021\n' > run/full/facts.tsv
     printf 'step\tloss\tseconds\tpsnr\n10\t1\t3\t\n20\t0.1\t6\t21.5\n30\t0.01\t9\t\n' > run/train.tsv
     phantom -q -n 2 --shape 6,20,24 --seed 1 -o run/full/volume.npy
     tensor-pick --range 0 run/full/volume.npy | tensor-view -o run/volumes.png
@@ -24,7 +24,7 @@ setup() {
     grep -qF '<th>tv</th><th>seconds</th>' page.html
     grep -qF '<td class="number" title="73.21987">73.22 ± 2.7</td><td class="number" title="12">12</td>' page.html
     grep -qF '<td>real &lt;b&gt;&amp;&quot;</td><td class="number" title="178.8">178.8</td><td></td>' page.html
-    grep -qF '<td>fid-encoder-intra</td><td class="number" title="0.0183">0.0183</td><td></td><td class="number" title="48">48</td>' page.html
+    grep -qF '<td>fid-encoder-intra</td><td class="number" title="0.0183">0.0183</td><td></td><td class="number" title="48">48</td><td class="number" title="24">24</td><td class="number" title="0.017">0.017</td>' page.html
     sed -n 's/.*src="data:image\/png;base64,\([^"]*\)".*/\1/p' page.html | base64 -d | cmp - run/volumes.png
     # The checksums of the streams' own trailers.
     for array in 0 1; do
@@ -91,7 +91,7 @@ END
     run --separate-stderr experiment-html run -o page.html
     assert_trouble experiment-html "run/full/volume.npy: wrong checksum"
     rm run/full/volume.npy
-    for case in 'row\ta\tb\nx\t1\n:a line has 2 fields, not 3' 'tv\n:a line has 1 fields, not 2 to 5' \
+    for case in 'row\ta\tb\nx\t1\n:a line has 2 fields, not 3' 'tv\n:a line has 1 fields, not 2 to 7' \
         'step\tloss\nx\ty\n:line 2: "x" is no number'; do
         printf "${case%%:*}" > run/bad.tsv
         run --separate-stderr experiment-html run -o page.html

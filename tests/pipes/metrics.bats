@@ -312,7 +312,7 @@ sets() {
     run --separate-stderr "${fid[@]}" --memory 100k a.npy b.npy
     assert_trouble octmetrics "the smallest plan needs"
     run --separate-stderr octmetrics fid a.npy b.npy
-    assert_trouble octmetrics "fid takes the features of an encoder: -w FILE"
+    assert_trouble octmetrics "fid takes the features of a network: -w FILE"
     run --separate-stderr "${fid[@]}" a.npy
     assert_trouble octmetrics "fid takes two files, A and B, not 1"
     run --separate-stderr "${fid[@]}" --json --tsv a.npy b.npy

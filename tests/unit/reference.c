@@ -284,6 +284,28 @@ static void to_slice_major(const struct operation *o, const void *const *inputs,
         reference_offset(&o->input[0], n, d, h, w, c + o->to_slice_major.first_channel));
 }
 
+static void pool(const struct operation *o, const void *const *inputs, double *output)
+{
+    const struct pool *p = &o->pool;
+    struct shape in = o->input[0].shape;
+    EACH(o->output.shape)
+    {
+        double sum = 0.0, most = -INFINITY, count = 0.0;
+        for (int64_t i = h * p->stride - p->pad; i < h * p->stride - p->pad + p->size; i++)
+            for (int64_t j = w * p->stride - p->pad; j < w * p->stride - p->pad + p->size; j++) {
+                if (i < 0 || j < 0 || i >= in.h || j >= in.w)
+                    continue;
+                double x = reference_get(inputs[0], DTYPE_F32,
+                                         reference_offset(&o->input[0], n, d, i, j, c));
+                sum += x;
+                most = fmax(most, x);
+                count += 1.0;
+            }
+        output[reference_offset(&o->output, n, d, h, w, c)] =
+            p->pooling == POOL_MEAN ? sum / count : most;
+    }
+}
+
 static void concatenate_all(const struct operation *o, const void *const *inputs, double *output)
 {
     concatenate(o, o->inputs, inputs, &o->output, output);
@@ -304,6 +326,8 @@ void reference_run(const struct operation *o, const void *const *inputs, double 
         [OP_LINEAR] = linear,
         [OP_TIMESTEP_EMBEDDING] = timestep_embedding,
         [OP_QUANTIZE] = quantize,
+        [OP_POOL] = pool,
+        [OP_CONCATENATE] = concatenate_all,
         [OP_CONVOLUTION_DATA] = reference_convolution_data,
         [OP_ADD] = reference_add,
         [OP_LOSS] = reference_loss,

@@ -51,6 +51,17 @@ static float *floats(const struct weight *w)
     return values;
 }
 
+/* x after the convolution's batch norm, where it has one. */
+static double normed(const struct operation *o, int64_t c, double x)
+{
+    double of[4];
+    if (!(o->convolution.norm_epsilon > 0))
+        return x;
+    for (int i = 0; i < 4; i++)
+        of[i] = reference_get(o->weight[2 + i].data, o->weight[2 + i].dtype, c);
+    return of[0] * (x - of[2]) / sqrt(of[3] + o->convolution.norm_epsilon) + of[1];
+}
+
 /* One part's channels, from `first` on. */
 static void one_part(const struct operation *o, int part, int64_t first, const void *const *inputs,
                      double *output)
@@ -73,9 +84,11 @@ static void one_part(const struct operation *o, int part, int64_t first, const v
             int64_t at[AXES] = {i / s.w / s.h % s.d, i / s.w % s.h, i % s.w};
             int64_t to = i * s.c + first + c;
             double sum = correlate(o, inputs[0], kernel + c * size, i / s.w / s.h / s.d, at);
-            output[to] = alpha * (sum + (b->rank ? bias[c] : 0.0));
+            output[to] = normed(o, c, alpha * (sum + (b->rank ? bias[c] : 0.0)));
             if (o->convolution.residual)
                 output[to] += beta * reference_get(inputs[1], o->output.dtype, to);
+            if (o->convolution.relu)
+                output[to] = fmax(output[to], 0.0);
         }
     free(kernel);
     free(bias);

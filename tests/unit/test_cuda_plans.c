@@ -1,5 +1,5 @@
-/* On machines without a GPU: cuDNN makes the plans of every convolution of every network at full
- * size for devices that are described to it, and the planner places everything. */
+/* On machines without a GPU: cuDNN makes the plans of every convolution of every network of the
+ * cascade at full size for devices that are described to it, and the planner places everything. */
 #include "kernels/cuda/backend.h"
 #include "lib/models/fresh.h"
 #include "lib/models/stages.h"
@@ -283,8 +283,26 @@ static void test_plans(void **state)
         }
 }
 
+/* What the backend does not have is refused in the name of the layer. */
+static void test_refusal(void **state)
+{
+    (void)state;
+    enum { SIZE = 75, SLICES = 1 };
+    struct stage_settings settings = {describe(&devices[0]), DTYPE_F32};
+    struct stage stage;
+    struct error error;
+    if (!settings.backend)
+        skip();
+    struct weights *inception = weights_of(FRESH_INCEPTION);
+    assert_int_equal(stage_inception(&stage, inception, SLICES, SIZE, SIZE, &settings, &error), -1);
+    assert_string_equal(error.text, "Conv2d_1a_3x3 (1×1×75×75×3): batch norm and ReLU within a "
+                                    "convolution are the CPU's alone");
+    weights_close(inception);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plans)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plans),
+                                       cmocka_unit_test(test_refusal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,9 +318,23 @@ static void test_report(void **state)
     spread_add(&spread, 2);
     spread_add(&spread, 6);
     report_tsv(out, "nearest", spread.mean, spread_deviation(&spread), spread.count, 4);
-    const int64_t slices[2] = {30, 20};
-    report_distance_text(out, "fid-encoder-intra", 1.5, slices);
-    assert_int_equal(report_distance_json(out, "fid-encoder-intra", 1.5, slices, 8, NULL), 0);
+    struct distance_report distance = {
+        .name = "fid-encoder-intra",
+        .value = 1.5,
+        .deviation = NAN,
+        .interval = {NAN, NAN},
+        .slices = {30, 20},
+        .features = 8,
+    };
+    report_distance_text(out, &distance);
+    assert_int_equal(report_distance_json(out, &distance, NULL), 0);
+    report_distance_tsv(out, &distance);
+    distance.deviation = 0.25;
+    distance.interval[0] = 1;
+    distance.interval[1] = 2;
+    report_distance_text(out, &distance);
+    assert_int_equal(report_distance_json(out, &distance, NULL), 0);
+    report_distance_tsv(out, &distance);
     const struct nearest_volume volume = {.distance = 0.25, .match = 3, .input = "a \"b\".npy"};
     report_nearest_text(out, 7, &volume);
     assert_int_equal(report_nearest_json(out, 7, &volume, NULL), 0);
@@ -334,6 +348,13 @@ static void test_report(void **state)
                               "fid-encoder-intra 1.5 of 30 and 20 slices\n"
                               "{\"measure\":\"fid-encoder-intra\",\"value\":1.5,"
                               "\"slices\":[30,20],\"features\":8}\n"
+                              "fid-encoder-intra\t1.5\t\t30\t20\n"
+                              "fid-encoder-intra 1.5 deviation 0.25 interval 1 2 of 30 and 20 "
+                              "slices\n"
+                              "{\"measure\":\"fid-encoder-intra\",\"value\":1.5,"
+                              "\"deviation\":0.25,\"interval\":[1,2],"
+                              "\"slices\":[30,20],\"features\":8}\n"
+                              "fid-encoder-intra\t1.5\t0.25\t30\t20\t1\t2\n"
                               "nearest 7 0.25 3 a \"b\".npy\n"
                               "{\"measure\":\"nearest\",\"array\":7,\"value\":0.25,\"match\":3,"
                               "\"input\":\"a \\\"b\\\".npy\"}\n");
