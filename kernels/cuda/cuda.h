@@ -53,7 +53,9 @@ extern const struct kernel cuda_adaptive_weight;
 enum cuda_trouble { TROUBLE_NONE, TROUBLE_SLICE, TROUBLE_CODE };
 
 struct cuda_device {
-    cudaStream_t stream; /* the queue */
+    cudaStream_t stream;           /* of LANE_WORK */
+    cudaStream_t lane[LANE_COUNT]; /* all of them */
+    cudaEvent_t done[LANE_COUNT];  /* what one lane waits for in another */
     struct cudnn_target target;
     /* Where kernels say what is wrong: in the host's memory, mapped; wait() turns it into words. */
     enum cuda_trouble *trouble;
