@@ -279,6 +279,9 @@ struct queue {
     void (*host_release)(void *memory);
 };
 
+/* What one multiprocessor makes of a product at a time, as tensor cores' engines like it. */
+enum { TILE_POSITIONS = 128, TILE_CHANNELS = 128 };
+
 /* A backend: a name, one kernel per kind, and memory that its kernels can reach. `prepare` reads
  * weights from the host's memory or the backend's; gradients, prepared, scratch, workspace, inputs
  * and outputs are the backend's. */
@@ -286,7 +289,7 @@ struct backend {
     const char *name;       /* "cpu", "cuda" */
     const char *device;     /* in words, for messages */
     enum dtype activations; /* F32 or BF16: where the user leaves the choice */
-    int multiprocessors;    /* that share the tiles of a product; 0: batches need not fill any */
+    int multiprocessors;    /* that share a product's tiles; 0: batches need not fill any */
     bool (*multiplies_bf16)(void);
     const struct kernel *kernel[OPERATION_KINDS]; /* NULL: not there */
     void *(*allocate)(size_t bytes); /* 64-byte aligned, untouched pages; NULL when there is none */

@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -275,7 +276,7 @@ static const char *open_queue(void)
     }
     device.stream = device.lane[LANE_WORK];
     device.target.handle = handle;
-    backend.multiprocessors = properties.multiProcessorCount;
+    device.multiprocessors = backend.multiprocessors = properties.multiProcessorCount;
     return NULL;
 }
 
@@ -299,7 +300,14 @@ const struct backend *octpipe_backend_open(unsigned interface, int number, const
 
 const struct backend *octpipe_backend_plan(const char *description, const char **why)
 {
+    static const char key[] = "\"multiProcessorCount\":";
+    const char *count = strstr(description, key);
     *why = cudnn_target_describe(&device.target, description);
+    if (!count && !*why)
+        *why = "the description lacks the number of multiprocessors";
+    if (*why)
+        return NULL;
+    device.multiprocessors = backend.multiprocessors = atoi(count + strlen(key));
     snprintf(properties.name, sizeof properties.name, "a described device");
-    return *why ? NULL : &backend;
+    return &backend;
 }

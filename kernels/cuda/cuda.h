@@ -57,6 +57,7 @@ struct cuda_device {
     cudaStream_t lane[LANE_COUNT]; /* all of them */
     cudaEvent_t done[LANE_COUNT];  /* what one lane waits for in another */
     struct cudnn_target target;
+    int multiprocessors;
     /* Where kernels say what is wrong: in the host's memory, mapped; wait() turns it into words. */
     enum cuda_trouble *trouble;
 };

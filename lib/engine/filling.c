@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-enum { TILE_POSITIONS = 128, TILE_CHANNELS = 128 };
-
 /* Tiles of a map that has so many positions; parts of one along the positions count as parts, since
  * more slices fill them up. */
 static double tiles(int64_t positions, int64_t channels)

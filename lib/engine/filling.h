@@ -7,10 +7,9 @@
 #include "lib/engine/graph.h"
 
 /* The fewest slices with which each multiprocessor has a tile of the graph's smallest map, taken
- * from a graph of `slices` slices that are computed one by one. Tiles are of 128 positions and 128
- * channels, as tensor cores' engines like them. The paper's refiner: 44 of 64² on an H100 (132
- * multiprocessors), where 92 % of the tiles' places are then filled in all its convolutions
- * together; 12 % with one slice, 42 % with 4. */
+ * from a graph of `slices` slices that are computed one by one. The paper's refiner: 44 of 64² on
+ * an H100 (132 multiprocessors), where 92 % of the tiles' places are then filled in all its
+ * convolutions together, counted; 12 % with one slice, 42 % with 4. */
 int64_t filling_slices(const struct graph *graph, int64_t slices, int multiprocessors);
 
 #endif

@@ -16,12 +16,12 @@ const struct kernel *network_kernel(const struct network *network, int node)
 /* What the plan needs, in words. */
 static void describe_plan(const struct network *network, char *text, size_t size)
 {
-    double gib = 1 << 30;
+    double mib = 1 << 20;
     snprintf(
         text, size,
-        "out of memory: the plan needs %.2f GiB (weights %.2f, arena %.2f); --memory bounds it",
-        (double)network->memory.total / gib, (double)network->memory.weights / gib,
-        (double)network->memory.activations / gib);
+        "out of memory: the plan needs %.1f MiB (weights %.1f, arena %.1f); --memory bounds it",
+        (double)network->memory.total / mib, (double)network->memory.weights / mib,
+        (double)network->memory.activations / mib);
 }
 
 int network_node_error(const struct network *network, int node, const char *why,

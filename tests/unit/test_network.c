@@ -221,7 +221,7 @@ static void test_out_of_memory(void **state)
     backend.allocate = no_memory;
     expect_failure(&backend, false, &error);
     assert_int_equal(strncmp(error.text, "out of memory: the plan needs ", 30), 0);
-    assert_non_null(strstr(error.text, "GiB (weights 0.00, arena 0.00); --memory bounds it"));
+    assert_non_null(strstr(error.text, "MiB (weights 0.0, arena 0.0); --memory bounds it"));
     struct kernel broken = *backend.kernel[OP_RESAMPLE];
     broken.run = broken_run;
     backend.kernel[OP_RESAMPLE] = &broken;
