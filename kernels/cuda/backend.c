@@ -20,7 +20,10 @@ const struct cuda_device *cuda_device(void)
 
 const char *cuda_error(cudaError_t status)
 {
-    return status == cudaSuccess ? NULL : cudaGetErrorString(status);
+    if (status == cudaSuccess)
+        return NULL;
+    cudaGetLastError(); /* is reported here, not by the next launch */
+    return cudaGetErrorString(status);
 }
 
 const char *cuda_launched(void)
@@ -41,10 +44,7 @@ static bool multiplies_bf16(void)
 static void *allocate(size_t bytes)
 {
     void *memory;
-    if (cudaMalloc(&memory, bytes) == cudaSuccess)
-        return memory;
-    cudaGetLastError(); /* is reported here, not by the next launch */
-    return NULL;
+    return cuda_error(cudaMalloc(&memory, bytes)) ? NULL : memory;
 }
 
 static void release(void *memory, size_t bytes)
@@ -148,10 +148,7 @@ static void forget(void *recording)
 static void *host_allocate(size_t bytes)
 {
     void *memory;
-    if (cudaHostAlloc(&memory, bytes, cudaHostAllocDefault) == cudaSuccess)
-        return memory;
-    cudaGetLastError();
-    return NULL;
+    return cuda_error(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault)) ? NULL : memory;
 }
 
 static void host_release(void *memory)

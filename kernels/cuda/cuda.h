@@ -65,7 +65,8 @@ struct cuda_device {
 /* The device of the process, since the backend was opened. */
 const struct cuda_device *cuda_device(void);
 
-/* What CUDA says of a failure; NULL of a success. */
+/* What CUDA says of a failure, which is then forgotten where the device still works; NULL of a
+ * success. */
 const char *cuda_error(cudaError_t status);
 
 /* Whether the last launch was accepted. */

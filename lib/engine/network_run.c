@@ -65,6 +65,15 @@ static int queue_error(const struct network *network, const char *why, struct er
     return error_set(error, "%d operations from %s", network->graph->nodes, first.text);
 }
 
+/* The trouble of a copy, which can be that of a run under way. */
+static int copy_error(const struct network *network, const char *direction, const char *why,
+                      struct error *error)
+{
+    struct error run;
+    queue_error(network, why, &run);
+    return error_set(error, "copying %s the device, %s", direction, run.text);
+}
+
 /* Keep what the nodes of a run put in the queue, all of it or nothing. */
 static int record(struct network *network, struct error *error)
 {
@@ -169,13 +178,13 @@ static int start_queued(struct network *network, const void *const *inputs, void
     int call = (network->oldest + network->started) % NETWORK_CALLS;
     const char *why = copy_in(network, inputs);
     if (why)
-        return error_set(error, "copying to the device: %s", why);
+        return copy_error(network, "to", why, error);
     if (queue_nodes(network, seconds, error))
         return -1;
     why = copy_out(network, outputs);
     if (!why && network->calls > 1)
         why = network->backend->queue->mark(&network->mark[call]);
-    return why ? error_set(error, "copying from the device: %s", why) : 0;
+    return why ? copy_error(network, "from", why, error) : 0;
 }
 
 static int start(struct network *network, const void *const *inputs, void *const *outputs,

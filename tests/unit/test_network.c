@@ -20,12 +20,14 @@ static struct {
     const char
         *fails; /* the reason of a queue that has failed, after so many calls of await, wait */
     int after, recordings;
-    bool no_memory;
+    bool no_memory, copy_fails;
 } host;
 
 static const char *host_copy(enum lane lane, void *to, const void *from, size_t bytes)
 {
     (void)lane;
+    if (host.copy_fails)
+        return "unspecified launch failure";
     memcpy(to, from, bytes);
     return NULL;
 }
@@ -255,6 +257,11 @@ static void test_failures(void **state)
     assert_string_equal(error.text,
                         "3 operations from in (1×1×5×7×3): an illegal memory access was "
                         "encountered");
+    host.fails = NULL;
+    host.copy_fails = true;
+    assert_int_equal(network_run(network, inputs, outputs, &error), -1);
+    assert_string_equal(error.text, "copying to the device, 3 operations from in (1×1×5×7×3): "
+                                    "unspecified launch failure");
     network_destroy(network);
 }
 
