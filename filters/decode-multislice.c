@@ -5,7 +5,6 @@
 #include "lib/models/stage_filter.h"
 #include "lib/models/window_decoder.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static int64_t window = 5, hop; /* 0: the preset's */
@@ -70,34 +69,65 @@ static void open_decoder(struct weights *weights, const struct stage_settings *s
                                               in->shape[2], in->shape[3], settings, &filter.error));
     planned = *in;
     const struct stage *stage = &decoder.stage;
-    int64_t buffers =
-        window * array_slice_count(in) + decoder.most_kept * stage->out_h * stage->out_w;
+    int64_t buffers = decoder.calls * (window * array_slice_count(in) +
+                                       decoder.most_kept * stage->out_h * stage->out_w);
     stage_filter_plan(&filter, stage,
                       network_memory(stage->network).total + buffers * (int64_t)sizeof(float));
 }
 
-/* Decode one array window by window, holding the latents of one and the slices it gives. */
+/* What the windows under way hold, window j's at j mod decoder.calls: their latents and the slices
+ * that they give, so many floats each. */
+static float *latents, *slices;
+static int64_t latents_count, slices_count;
+
+static float *of_window(float *memory, int64_t count, int64_t j)
+{
+    return memory + j % decoder.calls * count;
+}
+
+/* Read window j, of which the one before it holds the first latents, and start it. */
+static void start_window(const struct array *in, int64_t j)
+{
+    int64_t values = array_slice_count(in), start = windows_start(decoder.windows, j);
+    int64_t read = j ? windows_start(decoder.windows, j - 1) + window : 0;
+    int64_t known = read > start ? read - start : 0;
+    float *z = of_window(latents, latents_count, j);
+    if (j)
+        memmove(z, of_window(latents, latents_count, j - 1) + (window - known) * values,
+                (size_t)(known * values) * sizeof *z);
+    filter_read_f32(&filter, z + known * values, window - known);
+    filter_check(&filter,
+                 window_decoder_start(&decoder, j, z, of_window(slices, slices_count, j),
+                                      &filter.error));
+}
+
+/* Write what window j gives; returns how many slices. */
+static int64_t end_window(int64_t j)
+{
+    int64_t count = windows_kept(decoder.windows, j).count;
+    filter_check(&filter, window_decoder_finish(&decoder, &filter.error));
+    filter_write(&filter, of_window(slices, slices_count, j), count);
+    return count;
+}
+
 static void decode(const struct array *in, const struct array *out)
 {
-    struct windows w = decoder.windows;
-    int64_t values = array_slice_count(in), pixels = array_slice_count(out), read = 0;
-    float *z = filter_allocate(&filter, w.window * values, sizeof *z);
-    float *slices = filter_allocate(&filter, decoder.most_kept * pixels, sizeof *slices);
+    int64_t count = windows_count(decoder.windows), ended = 0;
+    latents_count = window * array_slice_count(in);
+    slices_count = decoder.most_kept * array_slice_count(out);
+    latents = stage_filter_allocate(&filter, decoder.calls * latents_count);
+    slices = stage_filter_allocate(&filter, decoder.calls * slices_count);
     struct progress progress;
-    progress_start(&progress, program.name, "slices", w.slices, filter_settings.quiet);
-    for (int64_t j = 0; j < windows_count(w); j++) {
-        int64_t start = windows_start(w, j), known = read > start ? read - start : 0;
-        memmove(z, z + (w.window - known) * values, (size_t)(known * values) * sizeof *z);
-        filter_read_f32(&filter, z + known * values, w.window - known);
-        read = start + w.window;
-        int64_t count = window_decoder_run(&decoder, j, z, slices, &filter.error);
-        filter_check(&filter, count < 0 ? -1 : 0);
-        filter_write(&filter, slices, count);
-        progress_advance(&progress, count);
+    progress_start(&progress, program.name, "slices", in->shape[0], filter_settings.quiet);
+    for (int64_t j = 0; j <= count; j++) {
+        for (; ended < j && (j == count || window_decoder_waits(&decoder, j)); ended++)
+            progress_advance(&progress, end_window(ended));
+        if (j < count)
+            start_window(in, j);
     }
     progress_finish(&progress);
-    free(z);
-    free(slices);
+    stage_filter_free(&filter, latents);
+    stage_filter_free(&filter, slices);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* refine-slice - refine the latent of each slice by the 2-D diffusion network.
  *   stdin: latent z_sr (D,4,H',W') f4    stdout: latent z_hr (D,4,H',W') f4 */
 #include "lib/core/progress.h"
+#include "lib/engine/filling.h"
 #include "lib/models/noise_file.h"
 #include "lib/models/sampler_options.h"
 #include "lib/models/stage_filter.h"
@@ -8,14 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t batch = 4;
+enum { CPU_BATCH = 4 };
+
+static int64_t batch; /* 0: not given */
 static double common;
 static struct noise_file noise, step_noise;
 
 /* clang-format off */
 static const struct option options[] = {
     {.name = "batch", .type = OPTION_INT, .target = &batch, .argument = "N", .low = 1,
-     .high = 4096, .no_result = true,
+     .high = 4096, .no_result = true, .unset = "4; on a GPU as many as fill it",
      .meaning = "slices at a time; less where --memory asks for it"},
     {.name = "noise", .type = OPTION_STRING, .target = &noise.path, .argument = "FILE",
      .unset = "noise of the seed", .meaning = "initial noise, shaped like the input"},
@@ -66,27 +69,56 @@ static int64_t plan_bytes(const struct array *in)
     return bytes + denoiser_bytes(denoiser) + (noise.path ? 3 : 2) * batch_slices * slice;
 }
 
-/* Open for the largest batch up to --batch whose plan fits --memory. */
+/* Open for so many slices at a time. True where the plan fits --memory; *bytes is what it needs. */
+static bool open_batch(struct weights *weights, const struct stage_settings *stage,
+                       const struct array *in, int64_t slices, int64_t *bytes)
+{
+    struct denoiser_settings settings = sampler_options_settings(RANDOM_REFINE, RANDOM_REFINE_STEP);
+    settings.common = common;
+    denoiser_close(denoiser);
+    denoiser = NULL;
+    filter_check(&filter, denoiser_open(&denoiser, weights, 2, slices, in->shape[1], in->shape[2],
+                                        in->shape[3], &settings, stage, &filter.error));
+    batch_slices = slices;
+    *bytes = plan_bytes(in);
+    return !filter_settings.memory || *bytes <= filter_settings.memory;
+}
+
+/* The batch that is worth having: --batch, or as many slices as fill the device. */
+static int64_t wanted_batch(struct weights *weights, const struct stage_settings *stage,
+                            const struct array *in)
+{
+    int multiprocessors = stage->backend->multiprocessors;
+    int64_t bytes;
+    if (batch || !multiprocessors)
+        return batch ? batch : CPU_BATCH;
+    open_batch(weights, stage, in, 1, &bytes);
+    return filling_slices(network_graph(denoiser_stage(denoiser)->network), 1, multiprocessors);
+}
+
+/* Open for the batch that is wanted, or the largest below it whose plan fits --memory. */
 static void open_denoiser(struct weights *weights, const struct stage_settings *stage,
                           const struct array *in)
 {
     static struct array planned;
-    static int64_t planned_most;
-    int64_t most = batch < in->shape[0] ? batch : in->shape[0], bytes;
-    bool same =
-        most <= planned_most && !memcmp(in->shape + 1, planned.shape + 1, 3 * sizeof in->shape[0]);
-    if (same && (!step_noise.path || in->shape[0] <= planned.shape[0]))
+    static int64_t wanted, planned_most;
+    bool alike = !memcmp(in->shape + 1, planned.shape + 1, 3 * sizeof in->shape[0]);
+    if (!alike)
+        wanted = wanted_batch(weights, stage, in);
+    int64_t slices = in->shape[0], most = wanted < slices ? wanted : slices, bytes;
+    if (!batch && stage->backend->multiprocessors) { /* equal shares of them */
+        int64_t calls = (slices + most - 1) / most;
+        most = (slices + calls - 1) / calls;
+    }
+    if (alike && most <= planned_most && (!step_noise.path || slices <= planned.shape[0]))
         return;
-    struct denoiser_settings settings = sampler_options_settings(RANDOM_REFINE, RANDOM_REFINE_STEP);
-    settings.common = common;
-    for (batch_slices = most;; batch_slices--) {
-        denoiser_close(denoiser);
-        filter_check(&filter,
-                     denoiser_open(&denoiser, weights, 2, batch_slices, in->shape[1], in->shape[2],
-                                   in->shape[3], &settings, stage, &filter.error));
-        bytes = plan_bytes(in);
-        if (batch_slices == 1 || !filter_settings.memory || bytes <= filter_settings.memory)
-            break;
+    if (!open_batch(weights, stage, in, most, &bytes)) {
+        int64_t fitting = 1, over = most; /* fitting: one at least, and then it is refused */
+        while (over - fitting > 1) {
+            int64_t between = fitting + (over - fitting) / 2;
+            *(open_batch(weights, stage, in, between, &bytes) ? &fitting : &over) = between;
+        }
+        open_batch(weights, stage, in, fitting, &bytes);
     }
     planned = *in;
     planned_most = most;

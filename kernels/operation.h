@@ -244,21 +244,43 @@ struct kernel {
     void (*destroy)(void *state);
 };
 
-/* What a backend has whose kernels work on memory of its own. Everything is put in a queue and done
- * in the order of the calls, so that run returns before its work is done. */
+/* The queues of a backend whose kernels work on memory of its own. In each of them everything is
+ * done in the order of the calls, and nothing waits for another's but by `follow`. */
+enum lane {
+    LANE_WORK, /* kernels */
+    LANE_IN,   /* copies to the backend's memory beside the work, */
+    LANE_OUT,  /* and from it */
+    LANE_COUNT,
+};
+
+/* What such a backend has. Everything is put in a queue, so that run returns before its work is
+ * done. Copies are from and to either's memory; beside the work only from and to host_allocate's.
+ */
 struct queue {
-    const char *(*upload)(void *to, const void *from, size_t bytes);   /* from either's memory */
-    const char *(*download)(void *to, const void *from, size_t bytes); /* to the host's */
-    const char *(*clear)(void *memory, size_t bytes);
-    /* Until all is done; the reason where something has failed since the last call. */
+    const char *(*copy)(enum lane lane, void *to, const void *from, size_t bytes);
+    const char *(*clear)(void *memory, size_t bytes); /* in LANE_WORK */
+    /* Until all work is done; the reason where something has failed since the last call. */
     const char *(*wait)(void);
+    /* What is put in `lane` from now on begins when what is in `before` now is done. */
+    const char *(*follow)(enum lane lane, enum lane before);
+    /* Mark what is in LANE_OUT now, *mark being made where it is NULL; later wait as above, for
+     * what is marked alone. */
+    const char *(*mark)(void **mark);
+    const char *(*await)(void *mark);
+    void (*unmark)(void *mark);
     /* What run puts in the queue between begin and end, kept for replay, which does it again on the
      * same memory. Between them nothing is done. */
     const char *(*record_begin)(void);
     const char *(*record_end)(void **recording);
     const char *(*replay)(void *recording);
     void (*forget)(void *recording);
+    /* The host's memory that the device reaches by itself; NULL when there is none. */
+    void *(*host_allocate)(size_t bytes);
+    void (*host_release)(void *memory);
 };
+
+/* What one multiprocessor makes of a product at a time, as tensor cores' engines like it. */
+enum { TILE_POSITIONS = 128, TILE_CHANNELS = 128 };
 
 /* A backend: a name, one kernel per kind, and memory that its kernels can reach. `prepare` reads
  * weights from the host's memory or the backend's; gradients, prepared, scratch, workspace, inputs
@@ -267,6 +289,7 @@ struct backend {
     const char *name;       /* "cpu", "cuda" */
     const char *device;     /* in words, for messages */
     enum dtype activations; /* F32 or BF16: where the user leaves the choice */
+    int multiprocessors;    /* that share a product's tiles; 0: batches need not fill any */
     bool (*multiplies_bf16)(void);
     const struct kernel *kernel[OPERATION_KINDS]; /* NULL: not there */
     void *(*allocate)(size_t bytes); /* 64-byte aligned, untouched pages; NULL when there is none */

@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -19,7 +20,10 @@ const struct cuda_device *cuda_device(void)
 
 const char *cuda_error(cudaError_t status)
 {
-    return status == cudaSuccess ? NULL : cudaGetErrorString(status);
+    if (status == cudaSuccess)
+        return NULL;
+    cudaGetLastError(); /* is reported here, not by the next launch */
+    return cudaGetErrorString(status);
 }
 
 const char *cuda_launched(void)
@@ -40,10 +44,7 @@ static bool multiplies_bf16(void)
 static void *allocate(size_t bytes)
 {
     void *memory;
-    if (cudaMalloc(&memory, bytes) == cudaSuccess)
-        return memory;
-    cudaGetLastError(); /* is reported here, not by the next launch */
-    return NULL;
+    return cuda_error(cudaMalloc(&memory, bytes)) ? NULL : memory;
 }
 
 static void release(void *memory, size_t bytes)
@@ -52,14 +53,9 @@ static void release(void *memory, size_t bytes)
     cudaFree(memory);
 }
 
-static const char *upload(void *to, const void *from, size_t bytes)
+static const char *copy(enum lane lane, void *to, const void *from, size_t bytes)
 {
-    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, device.stream));
-}
-
-static const char *download(void *to, const void *from, size_t bytes)
-{
-    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, device.stream));
+    return cuda_error(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, device.lane[lane]));
 }
 
 static const char *clear(void *memory, size_t bytes)
@@ -67,19 +63,57 @@ static const char *clear(void *memory, size_t bytes)
     return cuda_error(cudaMemsetAsync(memory, 0, bytes, device.stream));
 }
 
-static const char *wait(void)
+/* What kernels have found wrong since the last call. */
+static const char *trouble(void)
 {
     static const char *const words[] = {
         [TROUBLE_NONE] = NULL,
         [TROUBLE_SLICE] = "a number beyond the last slice",
         [TROUBLE_CODE] = "a pixel holds no code of the codebook",
     };
+    enum cuda_trouble found = *device.trouble;
+    *device.trouble = TROUBLE_NONE;
+    return words[found];
+}
+
+static const char *wait(void)
+{
     const char *why = cuda_error(cudaStreamSynchronize(device.stream));
+    return why ? why : trouble();
+}
+
+static const char *follow(enum lane lane, enum lane before)
+{
+    const char *why = cuda_error(cudaEventRecord(device.done[before], device.lane[before]));
+    return why ? why : cuda_error(cudaStreamWaitEvent(device.lane[lane], device.done[before], 0));
+}
+
+/* Awaiting these, the host sleeps. */
+static const char *new_event(cudaEvent_t *event)
+{
+    return cuda_error(
+        cudaEventCreateWithFlags(event, cudaEventDisableTiming | cudaEventBlockingSync));
+}
+
+static const char *mark(void **mark)
+{
+    cudaEvent_t event = *mark;
+    const char *why = event ? NULL : new_event(&event);
     if (why)
         return why;
-    enum cuda_trouble trouble = *device.trouble;
-    *device.trouble = TROUBLE_NONE;
-    return words[trouble];
+    *mark = event;
+    return cuda_error(cudaEventRecord(event, device.lane[LANE_OUT]));
+}
+
+static const char *await(void *mark)
+{
+    const char *why = cuda_error(cudaEventSynchronize(mark));
+    return why ? why : trouble();
+}
+
+static void unmark(void *mark)
+{
+    cudaEventDestroy(mark);
 }
 
 static const char *record_begin(void)
@@ -111,12 +145,24 @@ static void forget(void *recording)
     cudaGraphExecDestroy(recording);
 }
 
-static const struct queue queue = {upload,       download,   clear,  wait,
-                                   record_begin, record_end, replay, forget};
+static void *host_allocate(size_t bytes)
+{
+    void *memory;
+    return cuda_error(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault)) ? NULL : memory;
+}
+
+static void host_release(void *memory)
+{
+    cudaFreeHost(memory);
+}
+
+static const struct queue queue = {copy,   clear,         wait,         follow,     mark,
+                                   await,  unmark,        record_begin, record_end, replay,
+                                   forget, host_allocate, host_release};
 
 static struct cudaDeviceProp properties;
 
-static const struct backend backend = {
+static struct backend backend = {
     .name = "cuda",
     .device = properties.name,
     .activations = DTYPE_BF16,
@@ -178,30 +224,56 @@ static const char *open_device(int number)
     return why;
 }
 
+static void close_queue(void)
+{
+    for (int i = 0; i < LANE_COUNT; i++) {
+        if (device.lane[i])
+            cudaStreamDestroy(device.lane[i]);
+        if (device.done[i])
+            cudaEventDestroy(device.done[i]);
+    }
+    if (device.trouble)
+        cudaFreeHost(device.trouble);
+    device = (struct cuda_device){0};
+}
+
+static const char *open_lanes(void)
+{
+    void *memory;
+    const char *why =
+        cuda_error(cudaHostAlloc(&memory, sizeof *device.trouble, cudaHostAllocMapped));
+    if (why)
+        return why;
+    device.trouble = memset(memory, 0, sizeof *device.trouble);
+    for (int i = 0; i < LANE_COUNT && !why; i++) {
+        why = cuda_error(cudaStreamCreateWithFlags(&device.lane[i], cudaStreamNonBlocking));
+        if (!why)
+            why = new_event(&device.done[i]);
+    }
+    return why;
+}
+
 /* The queue and cuDNN's handle on it, or neither. */
 static const char *open_queue(void)
 {
-    cudaStream_t stream;
     cudnnHandle_t handle;
-    void *trouble;
-    const char *why =
-        cuda_error(cudaHostAlloc(&trouble, sizeof *device.trouble, cudaHostAllocMapped));
-    if (!why)
-        why = cuda_error(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    if (why)
+    const char *why = open_lanes();
+    if (!why) {
+        cudnnStatus_t status = cudnnCreate(&handle);
+        if (status == CUDNN_STATUS_SUCCESS) {
+            status = cudnnSetStream(handle, device.lane[LANE_WORK]);
+            if (status != CUDNN_STATUS_SUCCESS)
+                cudnnDestroy(handle);
+        }
+        why = status == CUDNN_STATUS_SUCCESS ? NULL : cudnnGetErrorString(status);
+    }
+    if (why) {
+        close_queue();
         return why;
-    memset(trouble, 0, sizeof *device.trouble);
-    cudnnStatus_t status = cudnnCreate(&handle);
-    if (status == CUDNN_STATUS_SUCCESS) {
-        status = cudnnSetStream(handle, stream);
-        if (status != CUDNN_STATUS_SUCCESS)
-            cudnnDestroy(handle);
     }
-    if (status != CUDNN_STATUS_SUCCESS) {
-        cudaStreamDestroy(stream);
-        return cudnnGetErrorString(status);
-    }
-    device = (struct cuda_device){stream, {.handle = handle}, trouble};
+    device.stream = device.lane[LANE_WORK];
+    device.target.handle = handle;
+    device.multiprocessors = backend.multiprocessors = properties.multiProcessorCount;
     return NULL;
 }
 
@@ -225,7 +297,14 @@ const struct backend *octpipe_backend_open(unsigned interface, int number, const
 
 const struct backend *octpipe_backend_plan(const char *description, const char **why)
 {
+    static const char key[] = "\"multiProcessorCount\":";
+    const char *count = strstr(description, key);
     *why = cudnn_target_describe(&device.target, description);
+    if (!count && !*why)
+        *why = "the description lacks the number of multiprocessors";
+    if (*why)
+        return NULL;
+    device.multiprocessors = backend.multiprocessors = atoi(count + strlen(key));
     snprintf(properties.name, sizeof properties.name, "a described device");
-    return *why ? NULL : &backend;
+    return &backend;
 }

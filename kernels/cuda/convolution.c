@@ -1,10 +1,11 @@
-#include "kernels/cuda/convolution_product.h"
+#include "kernels/cuda/convolution_phases.h"
 
 #include <stdlib.h>
 
 struct convolution_state {
     struct convolution_direct direct; /* the convolution; made so where there is no plan */
     struct cudnn_plan *plan;
+    struct convolution_phases *phases; /* instead of it; then the rest is not used */
     struct convolution_product product;
     int64_t residual_skip; /* bytes of the residual before the first that is read */
     size_t bias, alpha;    /* offsets in the prepared block, after the weights */
@@ -60,6 +61,29 @@ static const char *open_direct(struct convolution_state *s, const struct operati
     return NULL;
 }
 
+/* The first of the ways that is there. */
+static const char *open_way(struct convolution_state *s, const struct operation *o,
+                            struct needs *needs)
+{
+    bool cudnn = suits_cudnn(o);
+    const char *why = cudnn ? convolution_phases_create(&s->phases, o, needs) : NULL;
+    if (why || s->phases)
+        return why;
+    if (!cudnn || open_plan(s, o, needs))
+        why = open_direct(s, o, needs);
+    s->alpha = cuda_reserve(&needs->prepared, 1, sizeof(float));
+    needs->scratch = convolution_scratch(o);
+    return why;
+}
+
+static void destroy(void *state)
+{
+    struct convolution_state *s = state;
+    cudnn_plan_destroy(s->plan);
+    convolution_phases_destroy(s->phases);
+    free(s);
+}
+
 static const char *create(const struct operation *o, void **state, struct needs *needs,
                           int *in_place)
 {
@@ -72,28 +96,18 @@ static const char *create(const struct operation *o, void **state, struct needs 
         return why ? why : "out of memory";
     *needs = (struct needs){0};
     s->direct = (struct convolution_direct){o->convolution, o->input[0], o->output};
-    if (!suits_cudnn(o) || open_plan(s, o, needs))
-        why = open_direct(s, o, needs);
-    s->alpha = cuda_reserve(&needs->prepared, 1, sizeof(float));
-    needs->scratch = convolution_scratch(o);
+    why = open_way(s, o, needs);
     if (!why && (needs->prepared == SIZE_MAX || needs->workspace == SIZE_MAX))
         why = "the maps are too large";
     if (why) {
-        cudnn_plan_destroy(s->plan);
-        free(s);
+        destroy(s);
         return why;
     }
     s->residual_skip = residual_skip(o);
     /* cuDNN does not say that y may lie where the residual is. */
-    *in_place = c->residual && !s->plan ? 1 : -1;
+    *in_place = c->residual && !s->plan ? 1 : -1; /* phases have no residual */
     *state = s;
     return NULL;
-}
-
-static void destroy(void *state)
-{
-    cudnn_plan_destroy(((struct convolution_state *)state)->plan);
-    free(state);
 }
 
 /* The kernel of the direct way: (tap, channel, column). */
@@ -133,6 +147,8 @@ static const char *prepare(void *state, const struct operation *o, void *prepare
     struct convolution_state *s = state;
     const struct convolution *c = &o->convolution;
     char *memory = prepared;
+    if (s->phases)
+        return convolution_phases_prepare(s->phases, o, memory, scratch);
     float *alpha = (float *)(void *)(memory + s->alpha);
     s->prepared = memory;
     const char *why =
@@ -178,6 +194,8 @@ static const char *run(void *state, const void *const *inputs, void *output, voi
 {
     const struct convolution_state *s = state;
     const struct convolution *c = &s->direct.attributes;
+    if (s->phases)
+        return convolution_phases_run(s->phases, inputs[0], output, workspace);
     const float *alpha = c->mix ? (const void *)(s->prepared + s->alpha) : NULL;
     const void *residual = c->residual ? (const char *)inputs[1] + s->residual_skip : NULL;
     if (!s->plan)

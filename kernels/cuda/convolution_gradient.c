@@ -1,6 +1,13 @@
 /* OP_CONVOLUTION_DATA and OP_CONVOLUTION_WEIGHTS by cuDNN, on the maps that the convolution itself
- * multiplies; dy is filled up to whole vectors of channels. In bf16 the sums of a kernel's gradient
- * are rounded to bf16 before they are added to those in f32. */
+ * multiplies; dy is filled up to whole vectors of channels.
+ *
+ * From bf16 maps cuDNN has no engine that writes a kernel's gradient in f32: its sums are f32, then
+ * rounded to bf16, and added to those of other batches in f32. The rounding moves an element by
+ * 2^-9 of itself at most, so the whole gradient, in any norm, by 2^-9 of the sum of the batches',
+ * and nothing gets lost by being small beside what is there, as it would in a sum kept in bf16. It
+ * is no more than the operands carry: each product x·dy is off by up to 2·2^-9 of itself, so that a
+ * sum of products of random signs is off by √2 times what rounding it adds. m and √v of AdamW take
+ * over the 2^-9, a step at most 2^-8 of itself. */
 #include "kernels/cuda/convolution_gradient.h"
 
 #include <stdlib.h>

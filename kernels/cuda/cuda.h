@@ -53,8 +53,11 @@ extern const struct kernel cuda_adaptive_weight;
 enum cuda_trouble { TROUBLE_NONE, TROUBLE_SLICE, TROUBLE_CODE };
 
 struct cuda_device {
-    cudaStream_t stream; /* the queue */
+    cudaStream_t stream;           /* of LANE_WORK */
+    cudaStream_t lane[LANE_COUNT]; /* all of them */
+    cudaEvent_t done[LANE_COUNT];  /* what one lane waits for in another */
     struct cudnn_target target;
+    int multiprocessors;
     /* Where kernels say what is wrong: in the host's memory, mapped; wait() turns it into words. */
     enum cuda_trouble *trouble;
 };
@@ -62,7 +65,8 @@ struct cuda_device {
 /* The device of the process, since the backend was opened. */
 const struct cuda_device *cuda_device(void);
 
-/* What CUDA says of a failure; NULL of a success. */
+/* What CUDA says of a failure, which is then forgotten where the device still works; NULL of a
+ * success. */
 const char *cuda_error(cudaError_t status);
 
 /* Whether the last launch was accepted. */

@@ -8,9 +8,6 @@ enum {
     TRIED = 8,       /* of them, before the next heuristic */
     KNOBS = 48,
     NOTES = CUDNN_NUMERICAL_NOTE_TYPE_COUNT,
-    /* Samples of a 2-D convolution, slices of a 3-D one for which the engine is chosen. */
-    CHOICE_BATCH = 16,
-    CHOICE_DEPTH = 16,
 };
 
 typedef cudnnBackendDescriptor_t descriptor;
@@ -176,11 +173,12 @@ const char *cudnn_plan_create(struct cudnn_plan **plan, const struct cudnn_convo
     struct cudnn_plan *p = calloc(1, sizeof *p);
     struct choice *choice = calloc(CANDIDATES, sizeof *choice);
     bool made = false;
-    usual.n = CHOICE_BATCH;
+    usual.n = CUDNN_CHOICE_BATCH;
     if (usual.dims == CUDNN_AXES) {
         usual.n = 1;
-        usual.extent[0] = CHOICE_DEPTH;
-        usual.front[0] = usual.back[0] = usual.kernel[0] / 2;
+        usual.extent[0] = CUDNN_CHOICE_DEPTH;
+        usual.front[0] = usual.kernel[0] / 2;
+        usual.back[0] = (usual.kernel[0] - 1) / 2;
     }
     *plan = NULL;
     if (p && choice) {

@@ -1,13 +1,16 @@
 /* Convolutions by cuDNN: the engine is chosen and its plan made once; the plan runs many times.
  *
- * The engine and its settings are those that cuDNN's heuristics name first for a batch of 16 of a
- * 2-D convolution, or 16 slices of a 3-D one, whatever there really are: then the order of every
- * sum depends on a layer's slices alone. f32 convolutions multiply in f32, never in TF32. Engines
- * whose sums depend on timing, or that are compiled when a plan is made, are passed over. */
+ * The engine and its settings are those that cuDNN's heuristics name first for a batch of
+ * CUDNN_CHOICE_BATCH of a 2-D convolution, or CUDNN_CHOICE_DEPTH slices of a 3-D one, whatever
+ * there really are: then the order of every sum depends on a layer's slices alone. f32 convolutions
+ * multiply in f32, never in TF32. Engines whose sums depend on timing, or that are compiled when a
+ * plan is made, are passed over. */
 #ifndef OCTPIPE_KERNELS_CUDA_CUDNN_PLAN_H
 #define OCTPIPE_KERNELS_CUDA_CUDNN_PLAN_H
 
 #include "kernels/cuda/cudnn_graph.h"
+
+enum { CUDNN_CHOICE_BATCH = 16, CUDNN_CHOICE_DEPTH = 16 };
 
 struct cudnn_plan;
 

@@ -1,6 +1,13 @@
 /* OP_LINEAR: a warp makes one output of all samples, a few at a time, from a row of the matrix: a
  * row is read once for so many samples, and the order of a sum is that of one sample. A matrix of
- * bf16 stays so, others are kept in f32. */
+ * bf16 stays so, others are kept in f32.
+ *
+ * There is no use for cuBLAS. Linear layers see one timestep a step: 15 million weights of the
+ * global diffusion network and 24 million of the refiner, two operations each, read once. In f32
+ * that is 97 MB of the refiner's: 29 µs at 3.35 TB/s beside 8.8 TFLOP of 44 slices, 11 ms at 800
+ * TFLOP/s; the bias is added in the same pass. The other matrix products, the projections of
+ * attention and 1×1 skips, are cuDNN's convolutions, with bias and residual fused (convolution.c).
+ */
 #include "kernels/cuda/device.cuh"
 
 #include <algorithm>

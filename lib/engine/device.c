@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const folders[] = {"", "/../lib/octpipe", NULL}; /* from the program's */
+/* From the program's; the last is build/bench's. */
+static const char *const folders[] = {"", "/../lib/octpipe", "/../bin", NULL};
 
 /* The shared object, NULL where there is none that loads. Without a driver its libraries, which
  * take memory and time, are not even loaded. */

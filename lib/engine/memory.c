@@ -44,7 +44,7 @@ int memory_write(const struct backend *backend, float *to, const float *from, in
         memcpy(to, from, (size_t)count * sizeof *to);
         return 0;
     }
-    const char *why = queue->upload(to, from, (size_t)count * sizeof *to);
+    const char *why = queue->copy(LANE_WORK, to, from, (size_t)count * sizeof *to);
     if (!why)
         why = queue->wait(); /* the host may change `from` now */
     return why ? error_set(error, "copying to the device: %s", why) : 0;
@@ -58,8 +58,25 @@ int memory_read(const struct backend *backend, void *to, const void *from, size_
         memcpy(to, from, bytes);
         return 0;
     }
-    const char *why = queue->download(to, from, bytes);
+    const char *why = queue->copy(LANE_WORK, to, from, bytes);
     if (!why)
         why = queue->wait();
     return why ? error_set(error, "copying from the device: %s", why) : 0;
+}
+
+void *memory_host_create(const struct backend *backend, int64_t bytes)
+{
+    size_t size = (size_t)(bytes ? bytes : 1);
+    if (!backend->queue)
+        return calloc(size, 1);
+    void *memory = backend->queue->host_allocate(size);
+    return memory ? memset(memory, 0, size) : NULL;
+}
+
+void memory_host_destroy(const struct backend *backend, void *memory)
+{
+    if (memory && backend->queue)
+        backend->queue->host_release(memory);
+    else
+        free(memory);
 }

@@ -1,4 +1,5 @@
-/* Arrays of f32 in a backend's memory, which the host may be unable to read. */
+/* Arrays of f32 in a backend's memory, which the host may be unable to read, and memory of the
+ * host's for what goes to and fro. */
 #ifndef OCTPIPE_ENGINE_MEMORY_H
 #define OCTPIPE_ENGINE_MEMORY_H
 
@@ -18,5 +19,10 @@ int memory_write(const struct backend *backend, float *to, const float *from, in
                  struct error *error);
 int memory_read(const struct backend *backend, void *to, const void *from, size_t bytes,
                 struct error *error);
+
+/* Zeroed bytes of the host's, from and to which a backend with a queue copies by itself, beside
+ * other work; NULL: out of memory. */
+void *memory_host_create(const struct backend *backend, int64_t bytes);
+void memory_host_destroy(const struct backend *backend, void *memory); /* NULL is fine */
 
 #endif

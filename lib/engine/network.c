@@ -1,41 +1,39 @@
-#include "lib/engine/network.h"
-#include "lib/engine/plan.h"
+#include "lib/engine/network_parts.h"
 #include "lib/engine/recompute.h"
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-struct network {
-    struct graph *graph;
-    const struct backend *backend;
-    struct plan plan;
-    struct needs *needs;
-    int *in_place;
-    void **state;
-    int64_t *prepared; /* offset of each node's packed weights; training: within its workspace */
-    bool training;
-    struct network_memory memory;
-    char *weights, *arena;
-    bool tried; /* has run once, node by node */
-    void *recording;
-    bool unrecorded; /* there can be no recording */
-};
-
-static const struct kernel *kernel_of(const struct network *network, int node)
+const struct kernel *network_kernel(const struct network *network, int node)
 {
     return network->backend->kernel[network->graph->node[node].operation.kind];
 }
 
-/* "name (n×d×h×w×c): reason": an operation's trouble with the shape it was asked for. */
-static int node_error(const struct network *network, int node, const char *why, struct error *error)
+/* What the plan needs, in words. */
+static void describe_plan(const struct network *network, char *text, size_t size)
+{
+    double mib = 1 << 20;
+    snprintf(
+        text, size,
+        "out of memory: the plan needs %.1f MiB (weights %.1f, arena %.1f); --memory bounds it",
+        (double)network->memory.total / mib, (double)network->memory.weights / mib,
+        (double)network->memory.activations / mib);
+}
+
+int network_node_error(const struct network *network, int node, const char *why,
+                       struct error *error)
 {
     const struct graph_node *n = &network->graph->node[node];
     struct shape s = n->operation.input[0].shape;
+    char plan[160];
+    if (network->arena && !strcmp(why, "out of memory")) {
+        describe_plan(network, plan, sizeof plan);
+        why = plan;
+    }
     return error_set(error, "%s (%lld×%lld×%lld×%lld×%lld): %s", n->name, (long long)s.n,
                      (long long)s.d, (long long)s.h, (long long)s.w, (long long)s.c, why);
 }
@@ -44,13 +42,13 @@ static int node_error(const struct network *network, int node, const char *why, 
 static int create_states(struct network *network, struct error *error)
 {
     for (int i = 0; i < network->graph->nodes; i++) {
-        const struct kernel *kernel = kernel_of(network, i);
+        const struct kernel *kernel = network_kernel(network, i);
         const char *why =
             !kernel ? "the backend lacks this operation"
                     : kernel->create(&network->graph->node[i].operation, &network->state[i],
                                      &network->needs[i], &network->in_place[i]);
         if (why)
-            return node_error(network, i, why, error);
+            return network_node_error(network, i, why, error);
     }
     return 0;
 }
@@ -72,11 +70,13 @@ static struct needs training_needs(struct needs needs)
  * `end`. Returns the end of those. */
 static int64_t place_outside(struct network *network, int64_t end)
 {
+    network->outside = end;
     for (int v = 0; network->backend->queue && v < network->graph->values; v++)
         if (network->plan.value[v] < 0) {
             network->plan.value[v] = end;
             end += aligned((size_t)tensor_bytes(network->graph->value[v].tensor));
         }
+    network->outside_bytes = end - network->outside;
     return end;
 }
 
@@ -117,6 +117,7 @@ static int create(struct network **network, struct graph *graph, const struct ba
         n->graph = graph;
         n->backend = backend;
         n->training = training;
+        n->calls = 1;
         n->needs = calloc(nodes + 1, sizeof *n->needs);
         n->in_place = calloc(nodes + 1, sizeof *n->in_place);
         n->state = calloc(nodes + 1, sizeof *n->state);
@@ -170,9 +171,12 @@ void network_destroy(struct network *network)
         return;
     for (int i = 0; network->state && network->graph && i < network->graph->nodes; i++)
         if (network->state[i])
-            kernel_of(network, i)->destroy(network->state[i]);
+            network_kernel(network, i)->destroy(network->state[i]);
     if (network->recording)
         network->backend->queue->forget(network->recording);
+    for (int i = 0; i < NETWORK_CALLS; i++)
+        if (network->mark[i])
+            network->backend->queue->unmark(network->mark[i]);
     if (network->weights)
         network->backend->release(network->weights, held(network->memory.weights));
     if (network->arena)
@@ -209,6 +213,19 @@ static void drop_pages(const struct weight *weight)
         madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
+int network_overlap(struct network *network)
+{
+    struct network_memory *memory = &network->memory;
+    if (!network->backend->queue || network->arena || network->training)
+        return network->calls;
+    int64_t arena = network->outside + NETWORK_CALLS * network->outside_bytes;
+    if (memory->activations < arena)
+        memory->activations = arena;
+    memory->total = memory->weights + memory->activations;
+    network->calls = NETWORK_CALLS;
+    return network->calls;
+}
+
 static char *allocate(const struct network *network, int64_t bytes)
 {
     return network->backend->allocate(held(bytes));
@@ -216,11 +233,9 @@ static char *allocate(const struct network *network, int64_t bytes)
 
 static int out_of_memory(const struct network *network, struct error *error)
 {
-    return error_set(
-        error,
-        "out of memory: the plan needs %.2f GiB (weights %.2f, arena %.2f); --memory bounds it",
-        (double)network->memory.total / (1 << 30), (double)network->memory.weights / (1 << 30),
-        (double)network->memory.activations / (1 << 30));
+    char plan[160];
+    describe_plan(network, plan, sizeof plan);
+    return error_set(error, "%s", plan);
 }
 
 int network_prepare(struct network *network, struct error *error)
@@ -233,149 +248,15 @@ int network_prepare(struct network *network, struct error *error)
         return out_of_memory(network, error);
     for (int i = 0; i < network->graph->nodes && !network->training; i++) {
         const struct operation *operation = &network->graph->node[i].operation;
-        const char *why = kernel_of(network, i)
+        const char *why = network_kernel(network, i)
                               ->prepare(network->state[i], operation,
                                         network->weights + network->prepared[i], network->arena);
         if (!why && network->backend->queue)
             why = network->backend->queue->wait();
         if (why)
-            return node_error(network, i, why, error);
+            return network_node_error(network, i, why, error);
         for (int k = 0; k < operation->weights; k++)
             drop_pages(&operation->weight[k]);
     }
     return 0;
-}
-
-static void *place(const struct network *network, int value, const void *const *inputs,
-                   void *const *outputs)
-{
-    const struct graph_value *v = &network->graph->value[value];
-    if (network->plan.value[value] >= 0)
-        return network->arena + network->plan.value[value];
-    return v->input >= 0 ? (void *)(uintptr_t)inputs[v->input] : outputs[v->output];
-}
-
-static const char *run_node(const struct network *network, int i, const void *const *inputs,
-                            void *const *outputs)
-{
-    const struct graph_node *node = &network->graph->node[i];
-    const struct kernel *kernel = kernel_of(network, i);
-    char *workspace = network->arena + network->plan.workspace[i];
-    const void *in[OPERATION_INPUTS] = {NULL};
-    for (int k = 0; k < node->operation.inputs; k++)
-        in[k] = place(network, node->input[k], inputs, outputs);
-    if (network->training) {
-        char *prepared = workspace;
-        workspace += network->prepared[i];
-        const char *why = kernel->prepare(network->state[i], &node->operation, prepared, workspace);
-        if (why)
-            return why;
-    }
-    return kernel->run(network->state[i], in, place(network, node->output, inputs, outputs),
-                       workspace);
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-int network_run(struct network *network, const void *const *inputs, void *const *outputs,
-                struct error *error)
-{
-    return network_profile(network, inputs, outputs, NULL, error);
-}
-
-/* Run the nodes one after another. With `waits` each is done before the next begins, so that a
- * failure is known by its node. */
-static int run_nodes(struct network *network, const void *const *inputs, void *const *outputs,
-                     double *seconds, bool waits, struct error *error)
-{
-    for (int i = 0; i < network->graph->nodes; i++) {
-        double start = seconds ? now() : 0;
-        const char *why = run_node(network, i, inputs, outputs);
-        if (!why && waits)
-            why = network->backend->queue->wait();
-        if (why)
-            return node_error(network, i, why, error);
-        if (seconds)
-            seconds[i] = now() - start;
-    }
-    return 0;
-}
-
-/* Keep what the nodes of a run put in the queue, all of it or nothing. */
-static int record(struct network *network, struct error *error)
-{
-    const struct queue *queue = network->backend->queue;
-    const char *why = queue->record_begin();
-    if (why)
-        return error_set(error, "recording a run: %s", why);
-    int status = run_nodes(network, NULL, NULL, NULL, false, error);
-    why = queue->record_end(&network->recording);
-    if (status && !why) {
-        queue->forget(network->recording);
-        network->recording = NULL;
-    }
-    return status || !why ? status : error_set(error, "recording a run: %s", why);
-}
-
-/* Put the nodes of a run in the queue: the first time, and to measure, one by one; then all at once
- * as a recording, where one can be made. In training the host's part of `prepare` runs with every
- * node. */
-static int queue_nodes(struct network *network, double *seconds, struct error *error)
-{
-    bool waits = seconds || !network->tried;
-    if (waits || network->training) {
-        network->tried = true;
-        return run_nodes(network, NULL, NULL, seconds, waits, error);
-    }
-    if (!network->recording && !network->unrecorded)
-        network->unrecorded = record(network, error) != 0;
-    if (network->unrecorded)
-        return run_nodes(network, NULL, NULL, NULL, false, error);
-    const char *why = network->backend->queue->replay(network->recording);
-    return why ? error_set(error, "%s", why) : 0;
-}
-
-/* Upload the inputs or download the outputs. */
-static int copy_outside(const struct network *network, const void *const *inputs,
-                        void *const *outputs, struct error *error)
-{
-    const struct queue *queue = network->backend->queue;
-    for (int v = 0; v < network->graph->values; v++) {
-        const struct graph_value *value = &network->graph->value[v];
-        size_t bytes = (size_t)tensor_bytes(value->tensor);
-        void *place = network->arena + network->plan.value[v];
-        const char *why = NULL;
-        if (inputs && value->input >= 0)
-            why = queue->upload(place, inputs[value->input], bytes);
-        if (outputs && value->output >= 0)
-            why = queue->download(outputs[value->output], place, bytes);
-        if (why)
-            return error_set(error, "copying %zu bytes: %s", bytes, why);
-    }
-    return 0;
-}
-
-static int run_queued(struct network *network, const void *const *inputs, void *const *outputs,
-                      double *seconds, struct error *error)
-{
-    if (copy_outside(network, inputs, NULL, error) || queue_nodes(network, seconds, error) ||
-        copy_outside(network, NULL, outputs, error))
-        return -1;
-    const char *why = network->backend->queue->wait();
-    return why ? error_set(error, "%s", why) : 0;
-}
-
-int network_profile(struct network *network, const void *const *inputs, void *const *outputs,
-                    double *seconds, struct error *error)
-{
-    if (network_prepare(network, error))
-        return -1;
-    if (network->backend->queue)
-        return run_queued(network, inputs, outputs, seconds, error);
-    return run_nodes(network, inputs, outputs, seconds, false, error);
 }

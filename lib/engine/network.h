@@ -17,6 +17,8 @@ struct network_memory {
 
 struct network;
 
+enum { NETWORK_CALLS = 2 }; /* under way at once, at most */
+
 /* The network owns the graph from here on, whether or not creation succeeds. */
 int network_create(struct network **network, struct graph *graph, const struct backend *backend,
                    struct error *error);
@@ -42,7 +44,18 @@ int network_prepare(struct network *network, struct error *error);
 int network_run(struct network *network, const void *const *inputs, void *const *outputs,
                 struct error *error);
 
-/* The same, and the seconds that each node of the graph took; NULL: not asked for. */
+/* The same in two steps, so that a backend with a queue copies a call's inputs and outputs while it
+ * works on another call's. network_overlap, before network_prepare, says how many calls may be
+ * under way at once, and plans for them: one on the CPU, or after a call without it. network_start
+ * begins one, on the CPU all of it; the caller's memory must stay as it is, and is written to,
+ * until network_finish has ended that call, the oldest there is. The copies are beside the work
+ * where that memory is memory_host_create's (memory.h). */
+int network_overlap(struct network *network);
+int network_start(struct network *network, const void *const *inputs, void *const *outputs,
+                  struct error *error);
+int network_finish(struct network *network, struct error *error);
+
+/* As network_run, and the seconds that each node of the graph took; NULL: not asked for. */
 int network_profile(struct network *network, const void *const *inputs, void *const *outputs,
                     double *seconds, struct error *error);
 

@@ -1,5 +1,7 @@
 #include "lib/models/denoiser.h"
 
+#include "lib/engine/memory.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +16,11 @@ struct denoiser {
     struct schedule schedule;
     struct sampler *sampler;
     struct stage stage;
-    int64_t slices, slice;             /* at most at a time; floats of one */
-    float *x, *condition, *prediction; /* (slices, c, h, w) as the network takes and gives them */
-    float *common;                     /* (c, h, w); NULL: slices have no noise in common */
+    int64_t slices, slice; /* at most at a time; floats of one */
+    const struct backend *backend;
+    /* (slices, c, h, w) as the network takes and gives them, for the device to copy by itself. */
+    float *x, *condition, *prediction;
+    float *common; /* (c, h, w); NULL: slices have no noise in common */
     const struct denoiser_batch *batch;
 };
 
@@ -66,9 +70,10 @@ static int open_parts(struct denoiser *d, struct weights *weights, int64_t c, in
     int64_t count = d->slices * d->slice;
     if (sampler_create(&d->sampler, &d->sampler_settings, &d->schedule, count, error))
         return -1;
-    d->x = calloc((size_t)count, sizeof *d->x);
-    d->prediction = calloc((size_t)count, sizeof *d->prediction);
-    d->condition = d->dims == 2 ? calloc((size_t)count, sizeof *d->condition) : NULL;
+    int64_t bytes = count * (int64_t)sizeof(float);
+    d->x = memory_host_create(d->backend, bytes);
+    d->prediction = memory_host_create(d->backend, bytes);
+    d->condition = d->dims == 2 ? memory_host_create(d->backend, bytes) : NULL;
     d->common = d->settings.common > 0 ? calloc((size_t)d->slice, sizeof *d->common) : NULL;
     if (!d->x || !d->prediction || (d->dims == 2 && !d->condition) ||
         (d->settings.common > 0 && !d->common))
@@ -85,6 +90,7 @@ int denoiser_open(struct denoiser **denoiser, struct weights *weights, int dims,
         return error_set(error, "out of memory");
     d->dims = dims;
     d->settings = *settings;
+    d->backend = stage->backend;
     d->slices = slices;
     d->slice = c * h * w;
     if (open_parts(d, weights, c, h, w, stage, error)) {
@@ -102,9 +108,9 @@ void denoiser_close(struct denoiser *d)
     stage_close(&d->stage);
     sampler_destroy(d->sampler);
     schedule_destroy(&d->schedule);
-    free(d->x);
-    free(d->prediction);
-    free(d->condition);
+    memory_host_destroy(d->backend, d->x);
+    memory_host_destroy(d->backend, d->prediction);
+    memory_host_destroy(d->backend, d->condition);
     free(d->common);
     free(d);
 }

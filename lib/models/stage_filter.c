@@ -1,5 +1,6 @@
 #include "lib/models/stage_filter.h"
 #include "lib/core/progress.h"
+#include "lib/engine/memory.h"
 #include "lib/io/volume.h"
 
 #include <math.h>
@@ -84,34 +85,88 @@ void stage_filter_peak(struct filter *filter)
     filter_detail(filter, "peak memory of the process: %.1f MiB", (double)usage.ru_maxrss / 1024);
 }
 
+float *stage_filter_allocate(struct filter *filter, int64_t count)
+{
+    int64_t bytes;
+    if (__builtin_mul_overflow(count, (int64_t)sizeof(float), &bytes))
+        filter_fail(filter, "absurd size: %lld floats", (long long)count);
+    float *memory = memory_host_create(filter->backend, bytes);
+    if (!memory)
+        filter_fail(filter, "out of memory: %lld bytes", (long long)bytes);
+    return memory;
+}
+
+void stage_filter_free(struct filter *filter, float *memory)
+{
+    memory_host_destroy(filter->backend, memory);
+}
+
+/* An array on its way through a stage, `chunk` slices a call; the buffers of call k are the
+ * (k mod calls)-th. */
+struct passage {
+    struct filter *filter;
+    const struct stage *stage;
+    const struct array *in;
+    int calls; /* under way at once */
+    int64_t chunk, in_count, out_count;
+    float *x, *y;
+};
+
+static void start_call(const struct passage *p, int64_t k)
+{
+    float *x = p->x + k % p->calls * p->in_count, *y = p->y + k % p->calls * p->out_count;
+    if (p->in->rank == 3)
+        stage_filter_read_volume(p->filter, p->in, x, p->chunk);
+    else
+        filter_read_f32(p->filter, x, p->chunk);
+    filter_check(p->filter, network_start(p->stage->network, (const void *const[]){x},
+                                          (void *const[]){y}, &p->filter->error));
+}
+
+static void end_call(const struct passage *p, int64_t k)
+{
+    filter_check(p->filter, network_finish(p->stage->network, &p->filter->error));
+    filter_write(p->filter, p->y + k % p->calls * p->out_count, p->stage->out_d);
+}
+
 /* Send one array through the stage, `chunk` slices at a time. Of a single call there is no progress
  * to show. */
 static void run_array(struct filter *filter, const struct stage *stage, const struct array *in,
                       const struct array *out, int64_t chunk)
 {
-    int64_t size = sizeof(float), read = chunk * array_slice_count(in);
-    int64_t written = stage->out_d * array_slice_count(out);
+    int64_t calls = in->shape[0] / chunk, ended = 0;
+    struct passage p = {filter,
+                        stage,
+                        in,
+                        1,
+                        chunk,
+                        chunk * array_slice_count(in),
+                        stage->out_d * array_slice_count(out),
+                        NULL,
+                        NULL};
+    if (calls > 1)
+        p.calls = network_overlap(stage->network);
     stage_filter_plan(filter, stage,
-                      network_memory(stage->network).total + (read + written) * size);
-    float *x = filter_allocate(filter, read, size), *y = filter_allocate(filter, written, size);
+                      network_memory(stage->network).total +
+                          p.calls * (p.in_count + p.out_count) * (int64_t)sizeof(float));
+    p.x = stage_filter_allocate(filter, p.calls * p.in_count);
+    p.y = stage_filter_allocate(filter, p.calls * p.out_count);
     struct progress progress;
     progress_start(&progress, filter->program->name, "slices", in->shape[0],
-                   filter_settings.quiet || chunk == in->shape[0]);
+                   filter_settings.quiet || calls == 1);
     filter_begin(filter, out);
-    for (int64_t i = 0; i < in->shape[0]; i += chunk) {
-        if (in->rank == 3)
-            stage_filter_read_volume(filter, in, x, chunk);
-        else
-            filter_read_f32(filter, x, chunk);
-        filter_check(filter, network_run(stage->network, (const void *const[]){x},
-                                         (void *const[]){y}, &filter->error));
-        filter_write(filter, y, stage->out_d);
-        progress_advance(&progress, chunk);
+    for (int64_t k = 0; k <= calls; k++) {
+        for (; ended < k && (k == calls || k - ended == p.calls); ended++) {
+            end_call(&p, ended);
+            progress_advance(&progress, chunk);
+        }
+        if (k < calls)
+            start_call(&p, k);
     }
     filter_end(filter);
     progress_finish(&progress);
-    free(x);
-    free(y);
+    stage_filter_free(filter, p.x);
+    stage_filter_free(filter, p.y);
 }
 
 int stage_filter_main(const struct stage_filter *s, int argc, char **argv)

@@ -26,6 +26,11 @@ void stage_filter_output(struct array *out, const struct array *in, const struct
 void stage_filter_read_volume(struct filter *filter, const struct array *array, float *volume,
                               int64_t slices);
 
+/* Zeroed floats from and to which the device copies by itself; the program ends where there are
+ * none. */
+float *stage_filter_allocate(struct filter *filter, int64_t count);
+void stage_filter_free(struct filter *filter, float *memory);
+
 /* With -v: the process's peak memory beside the plan's total. */
 void stage_filter_peak(struct filter *filter);
 

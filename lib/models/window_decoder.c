@@ -12,8 +12,11 @@ static int open_network(struct window_decoder *d, struct layer_slices kept, stru
         return 0;
     stage_close(&d->stage);
     d->kept = kept;
-    return stage_decode_slices(&d->stage, d->weights, d->windows.window, kept, d->c, d->h, d->w,
-                               &d->settings, error);
+    if (stage_decode_slices(&d->stage, d->weights, d->windows.window, kept, d->c, d->h, d->w,
+                            &d->settings, error))
+        return -1;
+    d->calls = windows_count(d->windows) > 1 ? network_overlap(d->stage.network) : 1;
+    return 0;
 }
 
 /* Plan the networks of all windows one after another; end with the one that takes most memory. */
@@ -53,11 +56,24 @@ void window_decoder_close(struct window_decoder *d)
     *d = (struct window_decoder){0};
 }
 
-int64_t window_decoder_run(struct window_decoder *d, int64_t j, const float *z, float *slices,
-                           struct error *error)
+bool window_decoder_waits(const struct window_decoder *d, int64_t j)
+{
+    return d->under_way == d->calls ||
+           (d->under_way && !same_slices(windows_kept(d->windows, j), d->kept));
+}
+
+int window_decoder_start(struct window_decoder *d, int64_t j, const float *z, float *slices,
+                         struct error *error)
 {
     if (open_network(d, windows_kept(d->windows, j), error) ||
-        network_run(d->stage.network, (const void *const[]){z}, (void *const[]){slices}, error))
+        network_start(d->stage.network, (const void *const[]){z}, (void *const[]){slices}, error))
         return -1;
-    return d->kept.count;
+    d->under_way++;
+    return 0;
+}
+
+int window_decoder_finish(struct window_decoder *d, struct error *error)
+{
+    d->under_way--;
+    return network_finish(d->stage.network, error);
 }

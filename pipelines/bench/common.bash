@@ -1,7 +1,7 @@
 # What the benchmarks share.
 
 # use_weights FOLDER: WEIGHTS names a folder with weights of every part of the cascade; where it is
-# empty, fresh ones of the paper's sizes (4.9 GB) are made in FOLDER.
+# empty, fresh ones of the paper's sizes (4.9 GB) are made in FOLDER, those that are not there yet.
 use_weights() {
     local part
     if [ -n "${WEIGHTS:-}" ]; then
@@ -10,7 +10,8 @@ use_weights() {
     fi
     WEIGHTS=$1
     for part in nhae ldm3d refiner multislice; do
-        init-weights "$part" -o "$WEIGHTS/$part.safetensors"
+        [ -e "$WEIGHTS/$part.safetensors" ] \
+            || init-weights "$part" -o "$WEIGHTS/$part.safetensors" || return
     done
 }
 
@@ -36,4 +37,26 @@ seconds() {
 # calculate EXPRESSION [FORMAT]: arithmetic of awk.
 calculate() {
     awk "BEGIN { printf \"${2:-%.3f}\", $1 }"
+}
+
+# bounded SECONDS COMMAND...: end it after so long, and at DEADLINE (seconds since 1970; unset: never).
+bounded() {
+    local limit=$1
+    shift
+    if [ -n "${DEADLINE:-}" ] && ((DEADLINE - EPOCHSECONDS < limit)); then
+        limit=$((DEADLINE - EPOCHSECONDS))
+    fi
+    if ((limit <= 0)); then
+        return 124
+    fi
+    timeout --kill-after=10 "$limit" "$@"
+}
+
+# failure STATUS FILE: what a cell says of a command that was bounded and failed, and said FILE.
+failure() {
+    cat "$2" >&2
+    case $1 in
+    124 | 137) echo "the time was up" ;;
+    *) echo "failed ($1): $(tail -n 1 "$2")" ;;
+    esac
 }

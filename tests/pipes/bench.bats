@@ -138,3 +138,57 @@ peak() {
     awk -F '|' '$4 == 0 || $4 * $3 > 6.6 || $4 * $3 < 5.4 || $5 == 0 || $6 == "" { exit 1 }' rows
     [ "$(grep -c '^|inception|fp32|' <(cells fid.md "Inception network"))" -ge 20 ]
 }
+
+@test "each stage of a volume has a row, and the stages add up" {
+    DEVICE=cpu SHAPE=2,4,8,8 "$bench/gpu-volume" --quick > volume.md
+    cat volume.md
+    # Seconds to thousandths, of four stages.
+    awk -F ' *[|] *' '
+        function off(a, b) { return a > b ? a - b : b - a }
+        /^[|] (global|latent|refiner|decoder)/ {
+            rows++
+            if (!($3 > 0 && $4 > 0)) exit 1
+            t[$2] = $3
+        }
+        /^[|] the paper/ {
+            sum = t["global diffusion, 4 steps"] + t["latent super-resolution"]
+            sum += t["refiner, 4 steps"] + t["decoder, hop 1"]
+            if (off(sum, $3) > 0.0026) exit 1
+        }
+        /^[|] the last as one pipe/ { pipe = $3 }
+        END { exit !(rows == 7 && pipe > 0) }' volume.md
+}
+
+@test "a stage that fails, or whose time is up, has a row that says so and stops nothing" {
+    mkdir broken
+    cp ./*.safetensors broken
+    : > broken/refiner.safetensors
+    DEVICE=cpu SHAPE=2,4,8,8 WEIGHTS=broken "$bench/gpu-volume" --quick > volume.md
+    cat volume.md
+    grep -q '^| refiner, 2 steps | failed (2): .*refiner.safetensors' volume.md
+    grep -q '^| decoder, hop 3 | failed (2): ' volume.md
+    grep -q "^| the paper's.* | unknown: refiner, 4 steps was not measured" volume.md
+    grep -q '^| global diffusion, 4 steps | [0-9.]* |' volume.md
+    DEVICE=cpu DEADLINE=1 "$bench/gpu-volume" --quick > volume.md
+    [ "$(grep -c '| the time was up |' volume.md)" -eq 8 ]
+}
+
+@test "volumes of one device and precision are the same, of another nearly" {
+    DEVICE=cpu DEMO=none "$bench/gpu-agreement" > agreement.md
+    cat agreement.md
+    grep -q '^| fp32 | inf | inf |$' agreement.md
+    # Two fresh volumes are 10 dB apart; without bf16 there is a reason.
+    awk -F ' *[|] *' '$2 == "bf16" { found = $3 ~ /^failed.*bf16/ || ($3 > 13 && $4 > 13) }
+        END { exit !found }' agreement.md
+}
+
+@test "the bundle says what there is, and that there is no device" {
+    if [ -n "$SANITIZE" ]; then
+        skip "its programs are those of make"
+    fi
+    "$bench/../bundle" "$PWD/bundle"
+    run --separate-stderr bundle/run device
+    echo "$stderr"
+    [ "$status" -eq 0 ] || [[ "$status" -eq 2 && "$stderr" == *"run: no CUDA device: "* ]]
+    grep -q '^PyTorch: ' bundle/results/tests.txt
+}

@@ -2,6 +2,7 @@
 # skipped, and the reason is the one that --device cuda gives.
 
 bats_require_minimum_version 1.5.0
+load assert
 load small
 
 setup_file() {
@@ -55,4 +56,29 @@ setup() {
     run --separate-stderr ${command[encode2d]} --device cuda:4096 encode2d.npy
     [ "$status" -eq 2 ]
     [[ "$stderr" == "encode2d: no CUDA device: "* ]]
+}
+
+# The device's memory in use, in MiB; nothing where nobody says.
+device_memory() {
+    nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2> /dev/null | head -n 1
+}
+
+@test "a signal stops a filter within a second, and nothing is left on the device" {
+    mkdir slow
+    cd slow
+    slow_diffusion
+    local before after
+    before=$(device_memory)
+    for signal in INT TERM; do
+        assert_stops "$signal" "${slow[@]}" -n 1000 --device cuda
+        for _ in {1..20}; do
+            after=$(device_memory)
+            if [ "${after:-0}" -le "${before:-0}" ]; then
+                continue 2
+            fi
+            sleep 0.1
+        done
+        echo "$after MiB are in use, $before were before"
+        return 1
+    done
 }

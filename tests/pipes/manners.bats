@@ -13,11 +13,6 @@ setup() {
     big=(noise --shape 64,4,128,128 --seed 7)
 }
 
-assert_empty_folder() {
-    ls -A "$1"
-    [ -z "$(ls -A "$1")" ]
-}
-
 @test "every program answers -h and --help with its name, purpose and options" {
     for program in "${programs[@]}"; do
         echo "$program"
@@ -222,50 +217,6 @@ assert_empty_folder() {
         - "${big[@]}"
     [ "$output" = 141 ]
     [ -z "$stderr" ]
-}
-
-# start NAME COMMAND...: in the background, until it began NAME, at most 4 GB.
-start() {
-    local name=$1
-    shift
-    # Background jobs ignore SIGINT, and programs leave it so.
-    (
-        ulimit -f $((4 << 20))
-        exec env --default-signal=INT,TERM "$@" 3>&-
-    ) &
-    for _ in {1..100}; do
-        if compgen -G "$name*" > /dev/null; then
-            return
-        fi
-        sleep 0.1
-    done
-    echo "$name was not begun"
-    return 1
-}
-
-# assert_stops SIGNAL COMMAND...: the command ends by the signal within a second.
-assert_stops() {
-    local signal=$1 code=0
-    shift
-    mkdir "$signal"
-    start "$signal/z.npy" "$@" -o "$signal/z.npy"
-    [ ! -e "$signal/z.npy" ]
-    sleep 0.3
-    local before=$EPOCHREALTIME
-    kill -s "$signal" $!
-    wait $! || code=$?
-    local after=$EPOCHREALTIME
-    echo "$signal: ended with $code from $before to $after"
-    [ $((${after/./} - ${before/./})) -lt 1000000 ]
-    [ "$code" -eq $((128 + $(kill -l "$signal"))) ]
-    assert_empty_folder "$signal"
-    rmdir "$signal"
-}
-
-# A diffusion that takes a minute: many steps of a small network.
-slow_diffusion() {
-    init-weights ldm3d --width 8 --mult 1,2 --attention 2 --heads 2 --groups 4 -o ldm3d.safetensors
-    slow=(diffuse3d -w ldm3d.safetensors -n 1 --shape 16,4,32,32 --sampler ddpm -q)
 }
 
 @test "SIGINT and SIGTERM stop a filter within a second and leave no file" {

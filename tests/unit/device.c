@@ -54,7 +54,7 @@ void test_copy_in(void *to, const void *from, size_t bytes)
 {
     const struct queue *queue = test_backend()->queue;
     if (queue)
-        check(queue->upload(to, from, bytes));
+        check(queue->copy(LANE_WORK, to, from, bytes));
     else
         memcpy(to, from, bytes);
 }
@@ -66,7 +66,7 @@ void test_copy_out(void *to, const void *from, size_t bytes)
         memcpy(to, from, bytes);
         return;
     }
-    check(queue->download(to, from, bytes));
+    check(queue->copy(LANE_WORK, to, from, bytes));
     check(queue->wait());
 }
 

@@ -62,7 +62,7 @@ static struct block guarded(size_t bytes, const void *content)
     if (backend->queue) {
         b.memory = backend->allocate(b.whole);
         assert_non_null(b.memory);
-        check(backend->queue->upload(b.memory, b.host, b.whole));
+        check(backend->queue->copy(LANE_WORK, b.memory, b.host, b.whole));
     }
     return b;
 }
@@ -72,7 +72,7 @@ static void check_guards(const struct block *b)
 {
     const struct queue *queue = test_backend()->queue;
     if (queue) {
-        check(queue->download(b->host, b->memory, b->whole));
+        check(queue->copy(LANE_WORK, b->host, b->memory, b->whole));
         check(queue->wait());
     }
     const unsigned char *memory = (const unsigned char *)b->host;

@@ -125,8 +125,9 @@ static bool wants_tensor_cores(const struct operation *o, int version)
            o->input[0].shape.c > 8 && o->output.shape.c > 8 && !(wide && version >= 900);
 }
 
-/* How a convolution, or a gradient of one, is made. */
-enum way { BY_CORES, BY_CUDNN, DIRECT, WAYS };
+/* How a convolution, or a gradient of one, is made: in phases (kernels/cuda/convolution_phases.h),
+ * in bf16 on tensor cores; as a whole on tensor cores; … */
+enum way { BY_PHASES, BY_CORES, BY_CUDNN, DIRECT, WAYS };
 
 static enum way way_of(const struct backend *backend, const struct operation *o)
 {
@@ -137,9 +138,12 @@ static enum way way_of(const struct backend *backend, const struct operation *o)
     if (why)
         fail_msg("%s", why);
     backend->kernel[o->kind]->destroy(state);
-    return !strcmp(needs.algorithm, "cuDNN, tensor cores") ? BY_CORES
-           : !strcmp(needs.algorithm, "direct")            ? DIRECT
-                                                           : BY_CUDNN;
+    bool cores = strstr(needs.algorithm, "tensor cores"), f32 = o->input[0].dtype == DTYPE_F32;
+    if (!strcmp(needs.algorithm, "direct"))
+        return DIRECT;
+    if (strstr(needs.algorithm, "phases") && (cores || f32))
+        return BY_PHASES;
+    return cores ? BY_CORES : BY_CUDNN;
 }
 
 /* A convolution and its gradients by x and by the kernels. */
@@ -193,12 +197,23 @@ static int first_alike(const struct graph *graph, int i)
     return i;
 }
 
+/* What phases spare of a convolution's operations. */
+static double spared_by_phases(const struct graph_node *node)
+{
+    double left = 1;
+    for (int a = 0; a < AXES; a++)
+        if (node->operation.convolution.upsampled[a])
+            left *= 2.0 / 3.0;
+    return graph_node_flops(node) * (1 - left);
+}
+
 /* Create every convolution and its gradients by themselves and look how they are made. */
 static void check_convolutions(const struct backend *backend, const struct graph *graph,
                                int version)
 {
     enum way(*made)[PASSES] = calloc((size_t)graph->nodes, sizeof *made);
     int count[PASSES][WAYS] = {{0}};
+    double spared = 0;
     assert_non_null(made);
     for (int i = 0; i < graph->nodes; i++) {
         const struct operation *o = &graph->node[i].operation;
@@ -209,15 +224,20 @@ static void check_convolutions(const struct backend *backend, const struct graph
             if (made[i][pass] > slowest(o, pass, version))
                 fail_msg("%s: cuDNN does not make pass %d as it can", graph->node[i].name, pass);
             count[pass][made[i][pass]]++;
+            if (made[i][pass] == BY_PHASES)
+                spared += spared_by_phases(&graph->node[i]);
         }
     }
     free(made);
+    print_message("#   phases spare %.1f %% of %.3f TFLOP\n", 100 * spared / graph_flops(graph),
+                  graph_flops(graph) * 1e-12);
     for (int pass = 0; pass < PASSES; pass++)
-        print_message("#   %s: %d on tensor cores, %d by cuDNN without, %d direct\n",
+        print_message("#   %s: %d in phases, %d on tensor cores, %d by cuDNN without, %d direct\n",
                       pass == FORWARD ? "convolutions"
                       : pass == BY_X  ? "gradients by x"
                                       : "gradients by kernels",
-                      count[pass][BY_CORES], count[pass][BY_CUDNN], count[pass][DIRECT]);
+                      count[pass][BY_PHASES], count[pass][BY_CORES], count[pass][BY_CUDNN],
+                      count[pass][DIRECT]);
 }
 
 static void check_stage(const char *name, struct stage *stage, int status,

@@ -1,10 +1,12 @@
 /* Convolutions that read the map before its upsampling, against the plain form. Read where it lies,
  * an upsampled map is the same numbers in the same order, so the bits are the same, except along d,
- * where Winograd adds the weights of two planes before it multiplies. */
+ * where Winograd adds the weights of two planes before it multiplies. A device adds the weights of
+ * all that reads one position (kernels/cuda/convolution_phases.h) where maps are large enough. */
 #include "lib/engine/network.h"
 #include "lib/engine/upsampling.h"
 #include "tests/unit/device.h"
 #include "tests/unit/kernel_check.h"
+#include "tests/unit/reference.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +32,9 @@ static const struct trial trials[] = {
     {.d = 4, .h = 8, .w = 8, .c = 16, .out = 8, .kernel = 3, .depth = true},
     {.d = 4, .h = 8, .w = 8, .c = 16, .out = 8, .kernel = 3, .depth = true, .norm = true},
     {.d = 2, .h = 3, .w = 5, .c = 6, .out = 9, .kernel = 3, .other_reader = true},
+    {.d = 1, .h = 20, .w = 16, .c = 32, .out = 20, .kernel = 3, .bf16 = true}, /* phases */
+    {.d = 2, .h = 20, .w = 16, .c = 32, .out = 20, .kernel = 3, .norm = true},
+    {.d = 16, .h = 17, .w = 16, .c = 16, .out = 8, .kernel = 3, .depth = true},
 };
 
 static const void *of(const struct operation *o, int weight)
@@ -87,18 +92,33 @@ static void run(struct graph *graph, const void *input, void *const *outputs)
     network_destroy(network);
 }
 
+/* f32: 27 terms a channel of at most 1·1, norms up to about 4, and Winograd's errors (see
+ * test_winograd.c), which are more than those of sums of weights. bf16: each of the 4·c sums of
+ * four uniform weights, whose mean square is 4/3, is off by 2^-9 of itself at most, a third of that
+ * squared in the mean, and multiplies a number of mean square 1/3. Ten standard deviations of
+ * either.
+ */
+static double bound_of(const struct trial *t)
+{
+    double c = (double)t->c;
+    if (t->bf16)
+        return 10.0 * sqrt(4.0 * c * (4.0 / 3.0) / 3.0 / 3.0) * 0x1p-9;
+    return 10.0 * sqrt(23.0 * (c * 3.0 / 2.0 + 10.0) / 3.0) * 0x1p-24 * sqrt(3.0 * c) *
+           (t->norm ? 4.0 : 1.0);
+}
+
 static void compare(const struct trial *t, const void *plain, const void *fused, int64_t count)
 {
-    if (!t->depth || t->c < 16) {
-        assert_memory_equal(plain, fused, (size_t)(count * (t->bf16 ? 2 : 4)));
+    enum dtype dtype = t->bf16 ? DTYPE_BF16 : DTYPE_F32;
+    if (test_backend_is_cpu() && (!t->depth || t->c < 16)) {
+        assert_memory_equal(plain, fused, (size_t)(count * dtype_size(dtype)));
         return;
     }
-    /* 27 terms a channel of at most 1·1, norms up to about 4, and Winograd's errors (see
-     * test_winograd.c). */
-    double bound = 10.0 * sqrt(23.0 * ((double)t->c * 3.0 / 2.0 + 10.0) / 3.0) * 0x1p-24 *
-                   sqrt(3.0 * (double)t->c) * (t->norm ? 4.0 : 1.0);
-    for (int64_t i = 0; i < count; i++)
-        assert_true(fabs((double)((const float *)plain)[i] - ((const float *)fused)[i]) <= bound);
+    for (int64_t i = 0; i < count; i++) {
+        double a = reference_get(plain, dtype, i), b = reference_get(fused, dtype, i);
+        double rounding = t->bf16 ? 0x1p-8 * fmax(fabs(a), fabs(b)) : 0; /* of both */
+        assert_true(fabs(a - b) <= bound_of(t) + rounding);
+    }
 }
 
 static void try(const struct trial *t)
