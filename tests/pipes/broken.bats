@@ -143,6 +143,7 @@ wait_for_bytes() {
     run -2 ${command[decode-multislice]} -q killed.npy -o out/z.npy
     [ -z "$(ls -A out)" ]
     # While it makes the first slice.
+    rm killed.npy # else its bytes might be waited for
     diffuse3d -w ldm3d.safetensors -n 1 --shape 16,4,32,32 --sampler ddpm > killed.npy 3>&- &
     wait_for_bytes killed.npy 1
     kill -KILL $!
