@@ -292,7 +292,7 @@ bench: ## measure the programs on this machine: a page of Markdown; BENCH_FLAGS=
 	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/run $(BENCH_FLAGS)
 
 .PHONY: bench-gpu
-bench-gpu: ## measure the networks on the CUDA device of this machine, and PyTorch beside them
+bench-gpu: ## measure networks, a whole volume and PyTorch on the CUDA device; BENCH_FLAGS=
 	@+$(SUBMAKE) all $(BENCH) >&2
 	PATH='$(abspath $(BIN))':$$PATH BENCH='$(abspath $(BENCH))' pipelines/bench/gpu $(BENCH_FLAGS)
 
