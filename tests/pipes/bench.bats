@@ -174,6 +174,9 @@ peak() {
 }
 
 @test "volumes of one device and precision are the same, of another nearly" {
+    if [ -n "$SANITIZE" ]; then
+        skip "it takes minutes, and other tests run its programs"
+    fi
     DEVICE=cpu DEMO=none "$bench/gpu-agreement" > agreement.md
     cat agreement.md
     grep -q '^| fp32 | inf | inf |$' agreement.md
