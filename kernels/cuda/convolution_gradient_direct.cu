@@ -51,17 +51,17 @@ static __global__ void data(struct job j, struct values dy, const float *kernels
     const struct convolution &a = j.attributes;
     EACH(i, count)
     {
-        int64_t c = i % j.x.c, p = i / j.x.c, w = p % j.x.w, h = p / j.x.w % j.x.h;
-        int64_t d = p / j.x.w / j.x.h % j.x.d, n = p / j.x.w / j.x.h / j.x.d;
-        struct stand slices = stand_along(a, AXIS_D, d, j.x.d);
-        struct stand rows = stand_along(a, AXIS_H, h, j.x.h);
-        struct stand columns = stand_along(a, AXIS_W, w, j.x.w);
+        int64_t c = i % j.x.c;
+        struct position at = position_of(j.x, i / j.x.c);
+        struct stand slices = stand_along(a, AXIS_D, at.d, j.x.d);
+        struct stand rows = stand_along(a, AXIS_H, at.h, j.x.h);
+        struct stand columns = stand_along(a, AXIS_W, at.w, j.x.w);
         float sum = 0.0f;
         for (int64_t q = slices.first; q <= slices.last; q++)
             for (int kd = 0; kd < a.kernel[AXIS_D]; kd++) {
                 int64_t slice = convolution_viewer(a, AXIS_D, q, kd, j.y.d);
                 if (slice >= 0)
-                    sum += sum_slice(j, dy, kernels, n * j.y.d + slice, kd, rows, columns, c);
+                    sum += sum_slice(j, dy, kernels, at.n * j.y.d + slice, kd, rows, columns, c);
             }
         put(dx, i, added.data ? sum + get(added, i) : sum);
     }
@@ -95,13 +95,13 @@ static __global__ void weights(struct job j, struct values x, struct values dy, 
         kh %= a.kernel[AXIS_H];
         float sum = 0.0f;
         for (int64_t p = start; p < end; p++) {
-            int64_t n = p / j.y.w / j.y.h / j.y.d;
-            int64_t d = convolution_source(a, AXIS_D, p / j.y.w / j.y.h % j.y.d, kd, j.x.d);
-            int64_t h = convolution_source(a, AXIS_H, p / j.y.w % j.y.h, kh, j.x.h);
-            int64_t w = convolution_source(a, AXIS_W, p % j.y.w, kw, j.x.w);
+            struct position at = position_of(j.y, p);
+            int64_t d = convolution_source(a, AXIS_D, at.d, kd, j.x.d);
+            int64_t h = convolution_source(a, AXIS_H, at.h, kh, j.x.h);
+            int64_t w = convolution_source(a, AXIS_W, at.w, kw, j.x.w);
             if (d < 0 || h < 0 || w < 0)
                 continue;
-            int64_t from = (((n * j.x.d + d) * j.x.h + h) * j.x.w + w) * j.x.c + c;
+            int64_t from = (((at.n * j.x.d + d) * j.x.h + h) * j.x.w + w) * j.x.c + c;
             sum = fmaf(get(x, from), get(dy, p * j.y.c + out), sum);
         }
         sums[blockIdx.y * count + i] = sum;

@@ -13,19 +13,19 @@ static __global__ void spread(struct convolution_gather g, bool replicated, stru
 {
     EACH(i, count)
     {
-        int64_t c = i % g.in.c, p = i / g.in.c, w = p % g.in.w, h = p / g.in.w % g.in.h;
-        int64_t d = p / g.in.w / g.in.h % g.in.d, n = p / g.in.w / g.in.h / g.in.d;
+        int64_t c = i % g.in.c;
+        struct position at = position_of(g.in, i / g.in.c);
         struct stand z =
-            stand_of(d, g.in.d, g.front[AXIS_D], g.upsampled[AXIS_D], replicated, g.to.d);
+            stand_of(at.d, g.in.d, g.front[AXIS_D], g.upsampled[AXIS_D], replicated, g.to.d);
         struct stand y =
-            stand_of(h, g.in.h, g.front[AXIS_H], g.upsampled[AXIS_H], replicated, g.to.h);
+            stand_of(at.h, g.in.h, g.front[AXIS_H], g.upsampled[AXIS_H], replicated, g.to.h);
         struct stand x =
-            stand_of(w, g.in.w, g.front[AXIS_W], g.upsampled[AXIS_W], replicated, g.to.w);
+            stand_of(at.w, g.in.w, g.front[AXIS_W], g.upsampled[AXIS_W], replicated, g.to.w);
         float sum = 0.0f;
         for (int64_t a = z.first; a <= z.last; a++)
             for (int64_t b = y.first; b <= y.last; b++)
                 for (int64_t e = x.first; e <= x.last; e++)
-                    sum += get(map, (((n * g.to.d + a) * g.to.h + b) * g.to.w + e) * g.to.c + c);
+                    sum += get(map, (((at.n * g.to.d + a) * g.to.h + b) * g.to.w + e) * g.to.c + c);
         put(dx, i, added.data ? sum + get(added, i) : sum);
     }
 }

@@ -1,9 +1,5 @@
 /* What a convolution needs around its product: the map that is multiplied, the mix. */
-#include "kernels/cuda/device.cuh"
-
-extern "C" {
-#include "kernels/cuda/convolution.h"
-}
+#include "kernels/cuda/convolution_source.cuh"
 
 /* An input position along an axis, or the nearest one. */
 static __device__ __forceinline__ int64_t source(int64_t position, int front, bool upsampled,
@@ -20,13 +16,12 @@ static __global__ void gather(struct convolution_gather g, const T *input, T *ou
     int64_t vectors = g.to.c / V;
     EACH(i, count)
     {
-        int64_t c = i % vectors * V, p = i / vectors;
-        int64_t w = p % g.to.w, h = p / g.to.w % g.to.h;
-        int64_t d = p / g.to.w / g.to.h % g.to.d, n = p / g.to.w / g.to.h / g.to.d;
-        d = source(d, g.front[AXIS_D], g.upsampled[AXIS_D], g.in.d);
-        h = source(h, g.front[AXIS_H], g.upsampled[AXIS_H], g.in.h);
-        w = source(w, g.front[AXIS_W], g.upsampled[AXIS_W], g.in.w);
-        int64_t at = (((n * g.in.d + d) * g.in.h + h) * g.in.w + w) * g.in.c + c;
+        int64_t c = i % vectors * V;
+        struct position to = position_of(g.to, i / vectors);
+        int64_t d = source(to.d, g.front[AXIS_D], g.upsampled[AXIS_D], g.in.d);
+        int64_t h = source(to.h, g.front[AXIS_H], g.upsampled[AXIS_H], g.in.h);
+        int64_t w = source(to.w, g.front[AXIS_W], g.upsampled[AXIS_W], g.in.w);
+        int64_t at = (((to.n * g.in.d + d) * g.in.h + h) * g.in.w + w) * g.in.c + c;
         pack_of<T, V> value;
 #pragma unroll
         for (int j = 0; j < V; j++)

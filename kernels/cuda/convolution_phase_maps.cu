@@ -1,5 +1,5 @@
 /* What the phases of a convolution need around their products: their kernels, and where they go. */
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/convolution_source.cuh"
 
 extern "C" {
 #include "kernels/cuda/convolution_phases.h"
@@ -86,13 +86,11 @@ static __global__ void place(struct placing p, const T *map, T *output, int64_t 
     int64_t vectors = p.map.c / V;
     EACH(i, count)
     {
-        int64_t c = i % vectors * V, at = i / vectors;
-        int64_t w = at % p.map.w, h = at / p.map.w % p.map.h;
-        int64_t d = at / p.map.w / p.map.h % p.map.d, n = at / p.map.w / p.map.h / p.map.d;
-        d = place_of(p.phase, AXIS_D, d);
-        h = place_of(p.phase, AXIS_H, h);
-        w = place_of(p.phase, AXIS_W, w);
-        int64_t to = (((n * p.whole.d + d) * p.whole.h + h) * p.whole.w + w) * p.whole.c + c;
+        int64_t c = i % vectors * V;
+        struct position at = position_of(p.map, i / vectors);
+        int64_t d = place_of(p.phase, AXIS_D, at.d), h = place_of(p.phase, AXIS_H, at.h);
+        int64_t w = place_of(p.phase, AXIS_W, at.w);
+        int64_t to = (((at.n * p.whole.d + d) * p.whole.h + h) * p.whole.w + w) * p.whole.c + c;
         *reinterpret_cast<pack_of<T, V> *>(output + to) =
             *reinterpret_cast<const pack_of<T, V> *>(map + i * V);
     }

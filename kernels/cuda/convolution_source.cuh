@@ -8,6 +8,16 @@ extern "C" {
 #include "kernels/cuda/convolution.h"
 }
 
+struct position {
+    int64_t n, d, h, w;
+};
+
+/* Where the p-th position of a map lies. */
+static __device__ __forceinline__ struct position position_of(const struct shape &map, int64_t p)
+{
+    return {p / map.w / map.h / map.d, p / map.w / map.h % map.d, p / map.w % map.h, p % map.w};
+}
+
 /* The input position that output o sees under kernel index k along an axis; −1: none, or zero. */
 static __host__ __device__ __forceinline__ int64_t convolution_source(const struct convolution &c,
                                                                       int axis, int64_t o, int k,
