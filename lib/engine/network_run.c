@@ -215,9 +215,7 @@ int network_finish(struct network *network, struct error *error)
         why = network->calls > 1 ? queue->await(network->mark[network->oldest]) : queue->wait();
     network->oldest = (network->oldest + 1) % NETWORK_CALLS;
     network->started--;
-    if (!why)
-        return 0;
-    return queue_error(network, why, error);
+    return why ? queue_error(network, why, error) : 0;
 }
 
 int network_profile(struct network *network, const void *const *inputs, void *const *outputs,

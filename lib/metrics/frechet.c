@@ -72,6 +72,7 @@ static void factor_close(struct factor *factor)
 {
     free(factor->row);
     free(factor->mean);
+    *factor = (struct factor){0};
 }
 
 static int factor_open(struct factor *factor, int64_t rows, int64_t features, struct error *error)
@@ -230,31 +231,23 @@ static int check_sets(int64_t features_a, int64_t features_b, int64_t count_a, i
 
 int frechet_distance(struct moments *a, struct moments *b, double *distance, struct error *error)
 {
-    struct factor fa, fb;
-    if (check_sets(a->features, b->features, a->count, b->count, error) ||
-        factor_of_moments(a, &fa, error))
-        return -1;
-    int status = factor_of_moments(b, &fb, error);
-    if (status == 0) {
-        status = distance_of(&fa, &fb, distance, error);
-        factor_close(&fb);
-    }
+    struct factor fa = {0}, fb = {0};
+    int status = check_sets(a->features, b->features, a->count, b->count, error) ||
+                 factor_of_moments(a, &fa, error) || factor_of_moments(b, &fb, error) ||
+                 distance_of(&fa, &fb, distance, error);
     factor_close(&fa);
-    return status;
+    factor_close(&fb);
+    return status ? -1 : 0;
 }
 
 int frechet_distance_vectors(const struct vectors *a, const struct vectors *b, double *distance,
                              struct error *error)
 {
-    struct factor fa, fb;
-    if (check_sets(a->features, b->features, a->count, b->count, error) ||
-        factor_of_vectors(a, &fa, error))
-        return -1;
-    int status = factor_of_vectors(b, &fb, error);
-    if (status == 0) {
-        status = distance_of(&fa, &fb, distance, error);
-        factor_close(&fb);
-    }
+    struct factor fa = {0}, fb = {0};
+    int status = check_sets(a->features, b->features, a->count, b->count, error) ||
+                 factor_of_vectors(a, &fa, error) || factor_of_vectors(b, &fb, error) ||
+                 distance_of(&fa, &fb, distance, error);
     factor_close(&fa);
-    return status;
+    factor_close(&fb);
+    return status ? -1 : 0;
 }

@@ -12,7 +12,20 @@ void report_text(FILE *out, const char *name, const struct measurement *measurem
     fprintf(out, "%s%s %.9g\n", name, measurement->part ? " mean" : "", measurement->value);
 }
 
-static char *print(const char *name, int64_t index, const struct measurement *measurement)
+/* Write an object as a line of JSON and free it; not `made`: memory is out. */
+static int put_object(FILE *out, cJSON *object, bool made, struct error *error)
+{
+    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    if (!text)
+        return error_set(error, "out of memory");
+    fprintf(out, "%s\n", text);
+    free(text);
+    return 0;
+}
+
+int report_json(FILE *out, const char *name, int64_t index, const struct measurement *measurement,
+                struct error *error)
 {
     cJSON *object = cJSON_CreateObject();
     bool made =
@@ -27,25 +40,7 @@ static char *print(const char *name, int64_t index, const struct measurement *me
     }
     if (made && measurement->left_out)
         made = cJSON_AddNumberToObject(object, "left_out", (double)measurement->left_out) != NULL;
-    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    return text;
-}
-
-/* Write a line of JSON and free it; NULL: memory is out. */
-static int put_line(FILE *out, char *text, struct error *error)
-{
-    if (!text)
-        return error_set(error, "out of memory");
-    fprintf(out, "%s\n", text);
-    free(text);
-    return 0;
-}
-
-int report_json(FILE *out, const char *name, int64_t index, const struct measurement *measurement,
-                struct error *error)
-{
-    return put_line(out, print(name, index, measurement), error);
+    return put_object(out, object, made, error);
 }
 
 static void put_columns(FILE *out, const char *name, double value, double deviation, int64_t count,
@@ -123,9 +118,7 @@ int report_spreads_json(FILE *out, const char *name, const struct spreads *sprea
         cJSON *part = cJSON_AddObjectToObject(parts, number);
         made = part && add_spread(part, &spreads->part[i].spread);
     }
-    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    return put_line(out, text, error);
+    return put_object(out, object, made, error);
 }
 
 void report_pairs_text(FILE *out, const char *name, const struct spread *spread, int64_t volumes)
@@ -145,9 +138,7 @@ int report_pairs_json(FILE *out, const char *name, const struct spread *spread, 
                 cJSON_AddNumberToObject(object, "deviation", spread_deviation(spread)) &&
                 cJSON_AddNumberToObject(object, "pairs", (double)spread->count) &&
                 cJSON_AddNumberToObject(object, "volumes", (double)volumes);
-    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    return put_line(out, text, error);
+    return put_object(out, object, made, error);
 }
 
 void report_distance_text(FILE *out, const struct distance_report *r)
@@ -180,9 +171,7 @@ int report_distance_json(FILE *out, const struct distance_report *r, struct erro
         made = add_pair(object, "interval", r->interval[0], r->interval[1]);
     made = made && add_pair(object, "slices", (double)r->slices[0], (double)r->slices[1]) &&
            cJSON_AddNumberToObject(object, "features", (double)r->features);
-    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    return put_line(out, text, error);
+    return put_object(out, object, made, error);
 }
 
 void report_distance_tsv(FILE *out, const struct distance_report *r)
@@ -208,7 +197,5 @@ int report_nearest_json(FILE *out, int64_t index, const struct nearest_volume *v
                 cJSON_AddNumberToObject(object, "value", volume->distance) &&
                 cJSON_AddNumberToObject(object, "match", (double)volume->match) &&
                 cJSON_AddStringToObject(object, "input", volume->input);
-    char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    return put_line(out, text, error);
+    return put_object(out, object, made, error);
 }
